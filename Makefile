@@ -1,0 +1,88 @@
+# make                    ./main ./quantize ./server, in .venv and build/; nothing is installed outside this folder
+# make test               the tests          make sanitize   the tests under ASan and UBSan
+# make demo MODEL=FILE    a short story      make bench      what there is to measure
+# make clean              all but .venv      make distclean  .venv too
+# PYTHON=python3.12 make  another Python (3.11 or later) than the first that fits
+
+ifeq ($(origin PYTHON),undefined)
+FIND_PYTHON = for p in python3 python3.11 python3.12 python3.13; do \
+    $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo python3
+PYTHON  = $(eval PYTHON := $(shell $(FIND_PYTHON)))$(PYTHON)
+endif
+ifeq ($(origin CC),default)
+CC      = gcc
+endif
+TOOLS   = main quantize server
+VENV    = .venv/bin/python
+SOURCES = $(shell find kernels llamacy -name '*.[ch]' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi') setup.py
+ASAN    = build/asan
+TREE    = bin convert.py docs kernels llamacy prompts pyproject.toml setup.py tests Makefile README.md .ci
+
+# install,PLACE: what pyproject.toml lists at PLACE, into .venv; the list becomes the target
+install = $(VENV) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))$(1), sep="\n")' > $@ && \
+    $(VENV) -m pip --disable-pip-version-check --quiet install -r $@
+
+GPU = $(strip $(foreach flag,LLAMA_CUBLAS LLAMA_CUDA LLAMA_METAL,$(if $($(flag)),$(flag)=$($(flag)))))
+ifneq ($(GPU),)
+$(info $(GPU): this build has no GPU kernels yet; making a CPU build)
+endif
+
+.PHONY: all test bench sanitize demo clean distclean
+.DELETE_ON_ERROR:
+
+all: $(TOOLS)
+
+$(TOOLS): %: bin/% build/built
+	@cp $< $@
+
+# make only asks whether anything changed; setup.py knows what follows from it.
+build/built: $(SOURCES) .venv/build-needs
+	@mkdir -p build && touch $@.new
+	@$(VENV) setup.py -q build_ext --inplace --parallel $$(getconf _NPROCESSORS_ONLN)
+	@$(VENV) -m compileall -q llamacy
+	@mv $@.new $@
+
+.venv/build-needs: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo 'make: Python 3.11 or later is missing: apt-get install python3' >&2; exit 1; }
+	@$(PYTHON) -c 'import os, sysconfig as s; os.stat(s.get_path("include") + "/Python.h")' 2>/dev/null \
+	    || { echo 'make: Python.h is missing: apt-get install python3-dev' >&2; exit 1; }
+	@command -v $(firstword $(CC)) >/dev/null \
+	    || { echo 'make: $(firstword $(CC)) is missing: apt-get install gcc libc6-dev' >&2; exit 1; }
+	@if $(VENV) -m pip --version >/dev/null 2>&1; then :; \
+	elif $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv --clear .venv; \
+	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+	    $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python $(VENV) install --quiet pip; \
+	else echo 'make: Python has neither venv nor pip: apt-get install python3-venv' >&2; exit 1; fi
+	@$(call install,["build-system"]["requires"])
+
+.venv/test-needs: .venv/build-needs
+	@$(call install,["project"]["optional-dependencies"]["test"])
+
+test: all .venv/test-needs
+	@$(VENV) -m pytest $(TESTS)
+
+bench: all .venv/test-needs
+	@$(VENV) -m tests.bench $(BENCH)
+
+demo:
+	@[ -n "$$MODEL" ] || { echo 'make demo: name a model: make demo MODEL=FILE.gguf' >&2; exit 2; }
+	@$(MAKE) --no-print-directory all
+	@./main -m "$$MODEL" -n 128 -p 'Once upon a time'
+
+# The copy has its own extension modules, so this tree's stay as fast as they are. Python itself leaks by design.
+sanitize: .venv/test-needs
+	@mkdir -p $(ASAN)
+	@tar -cf - --exclude='*.so' --exclude=__pycache__ $(TREE) | tar -xf - -C $(ASAN)
+	@ln -sfn ../../.venv $(ASAN)/.venv
+	@cd $(ASAN) && LLAMACY_SANITIZE=1 $(VENV) setup.py -q build_ext --inplace
+	@cd $(ASAN) && LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
+	    UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc $(VENV) -m pytest $(TESTS)
+
+clean:
+	@rm -rf build dist *.egg-info $(TOOLS)
+	@find llamacy tests -name '*.so' -exec rm -f {} +
+	@find llamacy tests -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean
+	@rm -rf .venv

@@ -1,0 +1,1 @@
+"""The commands: an options table, the console, one module with a main loop per tool."""

@@ -1,0 +1,256 @@
+"""How llamacy is built: a C library from kernels/, an extension module per .pyx, nothing tuned to the building machine.
+
+    python setup.py build_ext --inplace      into the source tree (what `make` does)
+    pip install .                            a wheel
+
+Environment
+    CC                   the C compiler (default: the one Python was built with, else cc)
+    LLAMACY_DEBUG=1      Cython's run-time checks on, C with assert() and without optimisation
+    LLAMACY_SANITIZE=1   AddressSanitizer and UndefinedBehaviorSanitizer in every C file
+
+Folder listings are the only lists: a new kernels/formats/<format>.h, kernels/<isa>/isa.c or llamacy/**/<noun>.pyx is
+found by itself. Whatever is left out is printed at the end, with the reason.
+"""
+
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
+
+# ----------------------------------------------------------------------------------------------- the table
+
+MODE = ("sanitize" if os.environ.get("LLAMACY_SANITIZE") == "1" else
+        "debug" if os.environ.get("LLAMACY_DEBUG") == "1" else "release")
+ARCH = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
+CC = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+MACOS = sys.platform == "darwin"
+
+# No -march=native: which ISA runs is decided at run time. No contraction: a * b + c rounds twice, on every machine.
+COMMON = ["-std=gnu11", "-Wall", "-Wextra", "-fPIC", "-fvisibility=hidden", "-pthread", "-ffp-contract=off"]
+OPTIMISE = {
+    "release": ["-O3", "-g0", "-DNDEBUG"],
+    "debug": ["-O0", "-g", "-UNDEBUG"],
+    "sanitize": ["-O1", "-g", "-UNDEBUG", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover"],
+}[MODE]
+# The oracle of all faster kernels is compiled so that the compiler has little room to be clever.
+FILE_FLAGS = {"kernels/formats.c": ["-O2"] if MODE == "release" else []}
+
+LIBRARY = "liblcy.so"
+LINK = ["-dynamiclib", f"-Wl,-install_name,@rpath/{LIBRARY}"] if MACOS else ["-shared", f"-Wl,-soname,{LIBRARY}"]
+ORIGIN = "@loader_path" if MACOS else "$ORIGIN"
+INCLUDE = ["kernels", "build/gen"]
+
+DIRECTIVES = {
+    "language_level": 3,
+    "embedsignature": MODE != "release",
+    "boundscheck": MODE != "release",
+    "wraparound": MODE != "release",
+    "initializedcheck": MODE != "release",
+    "nonecheck": MODE != "release",
+    "cdivision": True,                   # the meaning of / does not change with the mode
+}
+
+# --------------------------------------------------------------------------------------------- what the folders hold
+
+
+def formats():
+    """Names of the weight formats: headers that define a descriptor `lcy_format_<file stem>`."""
+    paths = sorted(Path("kernels/formats").glob("*.h"))
+    return [path.stem for path in paths if re.search(rf"\blcy_format_{path.stem}\s*=", path.read_text())]
+
+
+def isas():
+    """(name, path, flags, reason) of each kernels/*/isa.c, weakest first; reason: why it is left out, or None."""
+    found = []
+    for path in sorted(Path("kernels").glob("*/isa.c")):
+        tag = dict(re.findall(r"(\w+)=([^;]*);", path.read_text().split("\n", 1)[0]))
+        if not {"arch", "rank", "cflags"} <= tag.keys():
+            raise SystemExit(f"{path}: line 1 should be /*@isa arch=...; rank=...; cflags=...; */")
+        flags = tag["cflags"].split()
+        reason = (f"for {tag['arch']}, this is {ARCH}" if tag["arch"] != ARCH else
+                  None if accepts(flags) else f"{CC[0]} does not know {tag['cflags']}")
+        found.append((int(tag["rank"]), path.parent.name, path, flags, reason))
+    return [entry[1:] for entry in sorted(found)]
+
+
+def accepts(flags):
+    """True if the compiler builds a two-line program with these flags."""
+    with tempfile.TemporaryDirectory() as folder:
+        probe = Path(folder, "probe.c")
+        probe.write_text("int probe(int x);\nint probe(int x) { return x + 1; }\n")
+        command = [*CC, "-Werror", *flags, "-c", str(probe), "-o", str(probe.with_suffix(".o"))]
+        return subprocess.run(command, capture_output=True).returncode == 0
+
+
+def extensions():
+    """One extension module per .pyx; those that cimport llamacy._lcy are linked to the C library."""
+    headers = [str(path) for path in sorted(Path("kernels").glob("*.h"))]
+    for path in sorted(Path("llamacy").rglob("*.pyx")):
+        text = "".join(p.read_text() for p in (path, path.with_suffix(".pxd")) if p.exists())
+        links = re.search(r"^\s*(from\s+[\w.]*_lcy\s+cimport|(from\s+\S+\s+)?cimport\s+[\w.]*_lcy\b)", text, re.M)
+        up = "/.." * (len(path.parts) - 2)
+        yield Extension(
+            ".".join(path.with_suffix("").parts), [str(path)],
+            include_dirs=INCLUDE, depends=["setup.py", *headers],
+            extra_compile_args=["-std=gnu11", "-fvisibility=hidden", "-ffp-contract=off", *OPTIMISE],
+            extra_objects=[f"build/{MODE}/{LIBRARY}"] if links else [],
+            extra_link_args=(["-fsanitize=address,undefined"] if MODE == "sanitize" else []) +
+                            ([f"-Wl,-rpath,{ORIGIN}{up}"] if links else []))
+
+
+# ------------------------------------------------------------------------------------------------------ the work
+
+
+def write(path, text):
+    """Write a generated file, unless it says that already (its time stamp decides what is compiled again)."""
+    if not path.exists() or path.read_text() != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def fresh(target, command):
+    """True if `target` was made by this very command and nothing it was made from (its .d file) is newer."""
+    note, deps = target.with_suffix(".cmd"), target.with_suffix(".d")
+    if not (target.exists() and deps.exists() and note.exists() and note.read_text() == shlex.join(command)):
+        return False
+    made, files = target.stat().st_mtime_ns, deps.read_text().replace("\\\n", " ").split(":", 1)[1].split()
+    return all(os.path.exists(name) and os.stat(name).st_mtime_ns < made for name in files)
+
+
+def compile_unit(source, flags):
+    """Compile one C file if it or anything it includes has changed; return (object, compiler's complaint or None)."""
+    target = Path(f"build/{MODE}", source).with_suffix(".o")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    command = [*CC, *COMMON, *OPTIMISE, *FILE_FLAGS.get(str(source), []), *flags, *(f"-I{i}" for i in INCLUDE),
+               "-MMD", "-c", str(source), "-o", str(target)]
+    if fresh(target, command):
+        return target, None
+    target.unlink(missing_ok=True)
+    print(shlex.join(command), flush=True)
+    start = time.time()
+    if subprocess.run(command).returncode:
+        return target, f"{source}: does not compile"
+    os.utime(target, (start, start))                  # what is saved while the compiler runs is newer than the object
+    target.with_suffix(".cmd").write_text(shlex.join(command))
+    return target, None
+
+
+def link_library(objects):
+    """Link the library when an object changed; the new file replaces the old one whole (it may be in use)."""
+    library = Path(f"build/{MODE}", LIBRARY)
+    library.parent.mkdir(parents=True, exist_ok=True)
+    command = [*CC, *LINK, *OPTIMISE, "-pthread", *map(str, objects), "-o", f"{library}.new", "-lm", "-lpthread"]
+    note = Path(f"{library}.cmd")
+    if (library.exists() and note.exists() and note.read_text() == shlex.join(command)
+            and all(o.stat().st_mtime_ns < library.stat().st_mtime_ns for o in objects)):
+        return None
+    print(shlex.join(command), flush=True)
+    if subprocess.run(command).returncode:
+        return f"{LIBRARY}: does not link"
+    os.replace(f"{library}.new", library)
+    note.write_text(shlex.join(command))
+    return None
+
+
+def install_file(source, target):
+    """Copy `source` over `target` unless it is there already; whole or not at all."""
+    old, new = target.exists() and target.stat(), source.stat()
+    if old and (old.st_mtime_ns, old.st_size) == (new.st_mtime_ns, new.st_size):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, f"{target}.new")
+    os.replace(f"{target}.new", target)
+
+
+class Build(build_ext):
+    """build_ext that makes the C library first, goes on after a failure and names all failures at the end."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        self.failures = []
+        if MODE != "release" and self.inplace:             # products of their own, so that changing the mode is cheap
+            self.build_lib, self.build_temp = f"build/{MODE}/lib", f"build/{MODE}/temp"
+        elif MODE != "release":
+            self.force = True
+
+    def run(self):
+        left_out = self.build_library()
+        self.extensions = [ext for ext in self.extensions or [] if self.translate(ext)]
+        super().run()
+        print(f"{MODE}: {LIBRARY} and {len(self.extensions)} extension modules")
+        for line in left_out:
+            print(f"left out: {line}")
+        if self.failures:
+            raise SystemExit("\n".join(f"failed: {line}" for line in self.failures))
+
+    def build_library(self):
+        """Write build/gen, compile kernels/, link; return what was left out, one line each."""
+        found = isas()
+        used = [(name, path, flags) for name, path, flags, reason in found if reason is None]
+        gen, names = Path("build/gen"), formats()
+        write(gen / "formats_all.h", "".join(f'#include "formats/{name}.h"\n' for name in names))
+        write(gen / "formats.inc", "".join(f"X({name})\n" for name in names))
+        write(gen / "isas.inc", "".join(f"X({name})\n" for name, _, _ in used))
+
+        units = [(path, []) for path in sorted(Path("kernels").glob("*.c"))]
+        units += [(path, flags) for _, path, flags in used]
+        with ThreadPoolExecutor(self.parallel or 1) as pool:
+            results = list(pool.map(lambda unit: compile_unit(*unit), units))
+        complaints = [complaint for _, complaint in results if complaint]
+        complaints = complaints or list(filter(None, [link_library([target for target, _ in results])]))
+        self.failures += complaints
+        if not complaints:
+            install_file(Path(f"build/{MODE}", LIBRARY), self.library_path())
+        return [f"{name}: {reason}" for name, _, _, reason in found if reason]
+
+    def library_path(self):
+        return Path("llamacy" if self.inplace else f"{self.build_lib}/llamacy", LIBRARY)
+
+    def translate(self, ext):
+        """Run Cython on one module; False (and a line for the end) if it refuses."""
+        from Cython.Build import cythonize
+        from Cython.Compiler.Errors import CompileError
+
+        output = Path(f"build/{MODE}/cython", ext.sources[0]).with_suffix(".c")
+        stale = output.exists() and output.stat().st_mtime < os.stat("setup.py").st_mtime
+        try:
+            ext.sources = cythonize([ext], build_dir=f"build/{MODE}/cython", compiler_directives=DIRECTIVES,
+                                    force=stale, quiet=True)[0].sources
+        except CompileError:
+            self.failures.append(f"{ext.sources[0]}: Cython refuses it")
+            return False
+        return True
+
+    def build_extension(self, ext):
+        from setuptools.errors import CCompilerError
+
+        try:
+            super().build_extension(ext)
+        except CCompilerError:
+            self.failures.append(f"{ext.name}: does not compile")
+
+    def copy_extensions_to_source(self):
+        for ext in self.extensions:
+            built = Path(self.build_lib, self.get_ext_filename(ext._full_name))
+            if built.exists():
+                install_file(built, Path(self.get_ext_filename(ext._full_name)))
+
+    def get_outputs(self):
+        return [*super().get_outputs(), str(self.library_path())]
+
+
+if __name__ == "__main__":
+    version = re.search(r'__version__ = "(.+)"', Path("llamacy/__init__.py").read_text())[1]
+    setup(version=version, license="MIT", include_package_data=False,
+          packages=find_packages(include=["llamacy", "llamacy.*"]), ext_modules=list(extensions()), cmdclass={"build_ext": Build})

@@ -1,0 +1,92 @@
+/* kernels.h: one typedef and one contract per kernel, and the table of them.
+ *
+ * A kernel is pure: pointers and sizes in, memory out, no globals, no allocation. Whatever the ISA, the result equals
+ * that of the plain C entry of the table bit for bit (the order of every reduction is fixed, see lcy.h).
+ */
+#ifndef LCY_KERNELS_H
+#define LCY_KERNELS_H
+
+#include "lcy.h"
+
+/* out[t * out_stride + r] = dot(row r of w, row t of x) for r < rows, t < tokens.
+ * w: rows of k packed weights, w_stride bytes apart. x: rows of k activations in the weight's dot_with format, x_stride
+ * bytes apart. out_stride in floats. rows and tokens may be any number >= 0. Nothing outside the result is written and
+ * nothing outside the rows is read. */
+typedef void (*lcy_matmul_fn)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,
+                              const void *x, int64_t x_stride, float *out, int64_t out_stride);
+
+/* f16 -> f16 tables over all 65536 bit patterns: the reference rounds exp and SiLU through F16. */
+typedef struct lcy_tables {
+    uint16_t exp[65536 + 1];  /* one more, so that 32-bit gathers of 16-bit entries stay inside */
+    uint16_t silu[65536 + 1];
+} lcy_tables;
+
+/* y[i] = (x[i] * s) * w[i], s = 1 / sqrt(mean(x^2) + eps); squares are summed in double, lane = i mod 8. w may be NULL. */
+typedef void (*lcy_rms_norm_fn)(int64_t n, const float *x, const float *w, float eps, float *y);
+
+/* y[i] = silu(g[i]) * u[i], silu through the table. y may be g or u. */
+typedef void (*lcy_silu_mul_fn)(int64_t n, const float *g, const float *u, float *y, const lcy_tables *t);
+
+/* x[i] = exp(x[i] * scale - max) / sum, in place; exp through the table, sum in double. n >= 1. */
+typedef void (*lcy_softmax_fn)(int64_t n, float *x, float scale, const lcy_tables *t);
+
+/* out[i] = dot(q, row cells[i] of k) for i < n. d elements a row; k_stride bytes between rows. q is prepared: f32 for F32,
+ * f32 rounded through f16 for F16 (order: ops/attention.h). */
+typedef void (*lcy_kq_fn)(int64_t d, int64_t n, const int32_t *cells, const void *k, int64_t k_stride, const float *q,
+                          float *out);
+
+/* out[j] = sum over i < n of p[i] * v[cells[i]][j]: 16 lanes, lane = i mod 16, fma, then the tree of lcy_sum16. */
+typedef void (*lcy_pv_fn)(int64_t d, int64_t n, const int32_t *cells, const void *v, int64_t v_stride, const float *p,
+                          float *out);
+
+/* Attention of one query row over f16 keys and values as the reference's -fa does it on a CPU: one pass, running maximum,
+ * the sum of values kept in f16. q (d) rounded through f16. out (d). */
+typedef void (*lcy_flash_fn)(int64_t d, int64_t n, const int32_t *cells, const void *k, int64_t k_stride, const void *v,
+                             int64_t v_stride, const float *q, float scale, float *out);
+
+/* CPU features that an ISA level may need. */
+enum {
+    LCY_CPU_AVX2 = 1 << 0,
+    LCY_CPU_FMA = 1 << 1,
+    LCY_CPU_F16C = 1 << 2,
+    LCY_CPU_AVX512 = 1 << 3,      /* F, BW, DQ, VL, CD */
+    LCY_CPU_AVX512_VNNI = 1 << 4,
+    LCY_CPU_AVX512_BF16 = 1 << 5,
+    LCY_CPU_AVX_VNNI = 1 << 6,
+    LCY_CPU_AVX512_VBMI = 1 << 7,
+    LCY_CPU_NEON = 1 << 8,
+    LCY_CPU_DOTPROD = 1 << 9,
+    LCY_CPU_I8MM = 1 << 10,
+    LCY_CPU_AMX_INT8 = 1 << 11
+};
+
+typedef struct lcy_kernels {
+    lcy_matmul_fn matmul[LCY_TYPE_COUNT];         /* by type of the weights */
+    lcy_to_float_fn to_float[LCY_TYPE_COUNT];     /* NULL where the format has none */
+    lcy_from_float_fn from_float[LCY_TYPE_COUNT]; /* NULL where the format has none */
+    lcy_rms_norm_fn rms_norm;
+    lcy_silu_mul_fn silu_mul;
+    lcy_softmax_fn softmax;
+    lcy_kq_fn kq_f16, kq_f32;
+    lcy_pv_fn pv_f16, pv_f32;
+    lcy_flash_fn flash_f16;
+} lcy_kernels;
+
+/* An ISA level: a folder with one isa.c that exports one of these. */
+typedef struct lcy_isa {
+    const char *name;            /* folder name: "avx2" */
+    uint32_t needs;              /* CPU features, all of them */
+    void (*fill)(lcy_kernels *); /* replaces the entries it does better */
+} lcy_isa;
+
+/* The features of this CPU, masked by the environment's LLAMACY_CPU if set (a level's name: that level and those below
+ * it; "reference": none). */
+LCY_API uint32_t lcy_cpu_features(void);
+
+/* Fills the table: plain C first, then every built level that `cpu` has all needs of, weakest first. */
+LCY_API void lcy_kernels_init(lcy_kernels *k, uint32_t cpu);
+
+/* The built levels, weakest first, for tests and reports. i from 0; NULL after the last. */
+LCY_API const lcy_isa *lcy_isa_at(int i);
+
+#endif

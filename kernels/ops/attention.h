@@ -1,0 +1,134 @@
+/* attention: what one query head does with the keys and values of the cells it sees.
+ *
+ * Orders, the reference's on AVX-512, kept on every ISA:
+ *   k . q   head sizes are cut into blocks of 64: accumulator j of 4 takes elements 16 j .. 16 j + 15 of each block; then
+ *           (a0 + a2) + (a1 + a3) lanewise and the tree of lcy_sum16. What is left over (a head of 80, or below 64) is
+ *           added one by one: for F16 in double, products exact; for F32 multiply, then add.
+ *   p . v   lane i mod 16 takes cell i. Here a vector is 16 neighbouring channels and there is one of them per lane, so the
+ *           arithmetic is that of a sum along the cells and the loads are those of rows.
+ */
+#ifndef LCY_OPS_ATTENTION_H
+#define LCY_OPS_ATTENTION_H
+
+#include "../kernels.h"
+#include "../scalar.h"
+
+#define KV_ROW(type, base, stride, cell) ((const type *)((const uint8_t *)(base) + (int64_t)(cell) * (stride)))
+
+/* (a0 + a2) + (a1 + a3), then the tree */
+static inline float sum_4x16(float a[4][16]) {
+    for (int l = 0; l < 16; l++) a[0][l] = (a[0][l] + a[2][l]) + (a[1][l] + a[3][l]);
+    return lcy_sum16(a[0]);
+}
+
+static void kq_f16(int64_t d, int64_t n, const int32_t *cells, const void *k, int64_t k_stride, const float *q,
+                   float *out) {
+    const int64_t whole = d & ~(int64_t)63;
+    for (int64_t i = 0; i < n; i++) {
+        const uint16_t *row = KV_ROW(uint16_t, k, k_stride, cells[i]);
+        float acc[4][16] = {{0}};
+        for (int64_t e = 0; e < whole; e += 64)
+            for (int j = 0; j < 4; j++)
+                for (int l = 0; l < 16; l++) {
+                    const int64_t at = e + 16 * j + l;
+                    acc[j][l] = fmaf(lcy_f16_to_f32(row[at]), q[at], acc[j][l]);
+                }
+        double sum = whole ? (double)sum_4x16(acc) : 0.0;
+        for (int64_t e = whole; e < d; e++) sum += (double)(lcy_f16_to_f32(row[e]) * q[e]);
+        out[i] = (float)sum;
+    }
+}
+
+static void kq_f32(int64_t d, int64_t n, const int32_t *cells, const void *k, int64_t k_stride, const float *q,
+                   float *out) {
+    const int64_t whole = d & ~(int64_t)63;
+    for (int64_t i = 0; i < n; i++) {
+        const float *row = KV_ROW(float, k, k_stride, cells[i]);
+        float acc[4][16] = {{0}};
+        for (int64_t e = 0; e < whole; e += 64)
+            for (int j = 0; j < 4; j++)
+                for (int l = 0; l < 16; l++)
+                    acc[j][l] = fmaf(row[e + 16 * j + l], q[e + 16 * j + l], acc[j][l]);
+        float sum = whole ? sum_4x16(acc) : 0.0f;
+        for (int64_t e = whole; e < d; e++) sum += row[e] * q[e];
+        out[i] = sum;
+    }
+}
+
+/* The tree of lcy_sum16 over the lanes of 16 channels at once: lane[l][c] -> out[c] */
+static inline void sum_lanes(float lane[16][16], int64_t channels, float *out) {
+    for (int width = 8; width > 2; width /= 2)
+        for (int l = 0; l < width; l++)
+            for (int c = 0; c < 16; c++) lane[l][c] += lane[l + width][c];
+    for (int64_t c = 0; c < channels; c++) out[c] = (lane[0][c] + lane[2][c]) + (lane[1][c] + lane[3][c]);
+}
+
+static void pv_f16(int64_t d, int64_t n, const int32_t *cells, const void *v, int64_t v_stride, const float *p,
+                   float *out) {
+    for (int64_t c0 = 0; c0 < d; c0 += 16) {
+        const int64_t channels = d - c0 < 16 ? d - c0 : 16;
+        float lane[16][16] = {{0}};
+        for (int64_t i = 0; i < n; i++) {
+            const uint16_t *row = KV_ROW(uint16_t, v, v_stride, cells[i]) + c0;
+            float *acc = lane[i & 15];
+            if (channels == 16)
+                for (int c = 0; c < 16; c++) acc[c] = fmaf(lcy_f16_to_f32(row[c]), p[i], acc[c]);
+            else
+                for (int64_t c = 0; c < channels; c++) acc[c] = fmaf(lcy_f16_to_f32(row[c]), p[i], acc[c]);
+        }
+        sum_lanes(lane, channels, out + c0);
+    }
+}
+
+static void pv_f32(int64_t d, int64_t n, const int32_t *cells, const void *v, int64_t v_stride, const float *p,
+                   float *out) {
+    for (int64_t c0 = 0; c0 < d; c0 += 16) {
+        const int64_t channels = d - c0 < 16 ? d - c0 : 16;
+        float lane[16][16] = {{0}};
+        for (int64_t i = 0; i < n; i++) {
+            const float *row = KV_ROW(float, v, v_stride, cells[i]) + c0;
+            float *acc = lane[i & 15];
+            for (int64_t c = 0; c < channels; c++) acc[c] = fmaf(row[c], p[i], acc[c]);
+        }
+        sum_lanes(lane, channels, out + c0);
+    }
+}
+
+/* v <- f16(v * s) and v <- f16(v + row * s). Elements that fill a vector of 16 within whole blocks of 64 are fused by the
+ * reference, the rest are multiplied, then added. `acc` holds f16 values widened to f32. */
+static inline void flash_scale(int64_t d, float *acc, float s) {
+    for (int64_t c = 0; c < d; c++) acc[c] = lcy_f16_to_f32(lcy_f32_to_f16(acc[c] * s));
+}
+
+static inline void flash_add(int64_t d, float *acc, const uint16_t *row, float s) {
+    const int64_t whole = d & ~(int64_t)63;
+    for (int64_t c = 0; c < whole; c++)
+        acc[c] = lcy_f16_to_f32(lcy_f32_to_f16(fmaf(lcy_f16_to_f32(row[c]), s, acc[c])));
+    for (int64_t c = whole; c < d; c++)
+        acc[c] = lcy_f16_to_f32(lcy_f32_to_f16(acc[c] + lcy_f16_to_f32(row[c]) * s));
+}
+
+static void flash_f16(int64_t d, int64_t n, const int32_t *cells, const void *k, int64_t k_stride, const void *v,
+                      int64_t v_stride, const float *q, float scale, float *out) {
+    float max = -INFINITY, sum = 0;
+    for (int64_t c = 0; c < d; c++) out[c] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        float s;
+        kq_f16(d, 1, cells + i, k, k_stride, q, &s);
+        s *= scale;
+        float weight = 1, shrink = 1;
+        if (s > max) {
+            shrink = expf(max - s);
+            max = s;
+            flash_scale(d, out, shrink);
+        } else {
+            weight = expf(s - max);
+        }
+        flash_add(d, out, KV_ROW(uint16_t, v, v_stride, cells[i]), weight);
+        sum = sum * shrink + weight;
+    }
+    for (int64_t c = 0; c < d; c++) out[c] /= sum;
+}
+
+#undef KV_ROW
+#endif

@@ -1,0 +1,325 @@
+/* steps.c: what each step of a plan does, cut into chunks that threads take one by one.
+ *
+ * Work on tokens is cut by tokens, a matrix product by rows, attention by heads of K and V and small groups of tokens.
+ * A step that would take less time than waking a thread is one chunk. */
+#include <string.h>
+
+#include "ctx.h"
+
+enum {
+    SMALL_WORK = 32768, /* multiply-adds, or their like, below which a step is not shared */
+    ROWS_ALIGN = 16,    /* kernels take rows in groups of 8 or 16 */
+    MAX_ROWS = 256,
+    ATTENTION_TOKENS = 8,
+    EXPERT_ROWS = 64
+};
+
+static int32_t min32(int32_t a, int32_t b) { return a < b ? a : b; }
+static int32_t tokens_of(const lcy_ctx *ctx, const lcy_step *s) { return s->selected ? ctx->ub.n_out : ctx->ub.n; }
+
+static void *row_of(const lcy_ctx *ctx, int32_t slot, int64_t token) {
+    const lcy_plan *plan = ctx->plan;
+    const lcy_slot *s = &plan->slots[slot];
+    if (slot == plan->logits) return ctx->ub.logits + token * plan->n_vocab;
+    return ctx->arena + s->offset * ctx->par.n_ubatch + token * s->bytes;
+}
+
+static const lcy_tensor *tensor_of(const lcy_ctx *ctx, int32_t i) { return &ctx->plan->tensors[i]; }
+static const float *vector_of(const lcy_ctx *ctx, int32_t i) { return i < 0 ? NULL : ctx->plan->tensors[i].data; }
+static int64_t floats_of(const lcy_ctx *ctx, int32_t slot) { return ctx->plan->slots[slot].bytes / 4; }
+
+/* ---- one token ---- */
+
+static void embed(lcy_ctx *ctx, const lcy_step *s, int32_t t) {
+    const lcy_tensor *w = tensor_of(ctx, s->w[0]);
+    const uint8_t *row = (const uint8_t *)w->data + ctx->ub.token[t] * w->stride;
+    ctx->kernels.to_float[w->type](w->k, row_of(ctx, s->out[0], t), row);
+}
+
+static void norm(lcy_ctx *ctx, const lcy_step *s, int32_t t) {
+    ctx->kernels.rms_norm(floats_of(ctx, s->in[0]), row_of(ctx, s->in[0], t), vector_of(ctx, s->w[0]), s->f[0],
+                          row_of(ctx, s->out[0], t));
+}
+
+static void quantize(lcy_ctx *ctx, const lcy_step *s, int32_t t) {
+    ctx->kernels.from_float[s->p[0]](floats_of(ctx, s->in[0]), row_of(ctx, s->out[0], t), row_of(ctx, s->in[0], t));
+}
+
+static void rope(lcy_ctx *ctx, const lcy_step *s, int32_t t) {
+    const lcy_rope *r = &ctx->par.rope[s->p[2]];
+    const float *angles = ctx->angles[s->p[2]] + (int64_t)t * r->n_dims;
+    lcy_rope_turn(r, angles, s->p[0], ctx->plan->head_k, row_of(ctx, s->in[0], t));
+    lcy_rope_turn(r, angles, s->p[1], ctx->plan->head_k, row_of(ctx, s->in[1], t));
+}
+
+static void store_row(lcy_ctx *ctx, lcy_type type, int64_t n, void *to, const float *from) {
+    if (type == LCY_F32)
+        memcpy(to, from, (size_t)n * sizeof *from);
+    else
+        ctx->kernels.from_float[type](n, to, from);
+}
+
+static void kv_store(lcy_ctx *ctx, const lcy_step *s, int32_t t) {
+    const lcy_kv *kv = &ctx->kv;
+    const int32_t cell = ctx->ub.cell[t];
+    store_row(ctx, kv->type_k, kv->width_k, lcy_kv_k(kv, s->layer, cell), row_of(ctx, s->in[0], t));
+    store_row(ctx, kv->type_v, kv->width_v, lcy_kv_v(kv, s->layer, cell), row_of(ctx, s->in[1], t));
+}
+
+static void silu(lcy_ctx *ctx, const lcy_step *s, int32_t t) {
+    ctx->kernels.silu_mul(floats_of(ctx, s->in[0]), row_of(ctx, s->in[0], t), row_of(ctx, s->in[1], t),
+                          row_of(ctx, s->out[0], t), &ctx->tables);
+}
+
+static void add(lcy_ctx *ctx, const lcy_step *s, int32_t t) {
+    const float *a = row_of(ctx, s->in[0], t), *b = row_of(ctx, s->in[1], t);
+    float *y = row_of(ctx, s->out[0], t);
+    for (int64_t i = 0; i < floats_of(ctx, s->in[0]); i++) y[i] = a[i] + b[i];
+}
+
+static void control(lcy_ctx *ctx, const lcy_step *s, int32_t t) {
+    if (!ctx->control) return;
+    const int32_t n = ctx->plan->n_embd;
+    const float *v = ctx->control + (int64_t)s->layer * n;
+    float *x = row_of(ctx, s->in[0], t);
+    for (int32_t i = 0; i < n; i++) x[i] += v[i];
+}
+
+static void select_row(lcy_ctx *ctx, const lcy_step *s, int32_t t) {
+    const size_t bytes = (size_t)ctx->plan->slots[s->in[0]].bytes;
+    memcpy(row_of(ctx, s->out[0], t), row_of(ctx, s->in[0], ctx->ub.select[t]), bytes);
+}
+
+/* The reference's choice of experts: softmax over all, then an exchange sort by probability that stops after `used`. */
+static void route(lcy_ctx *ctx, const lcy_step *s, int32_t t) {
+    float *prob = row_of(ctx, s->in[0], t), *weight = row_of(ctx, s->out[1], t);
+    int32_t *id = row_of(ctx, s->out[0], t), order[512];
+    const int32_t all = min32(s->p[0], 512), used = s->p[1];
+    ctx->kernels.softmax(all, prob, 1.0f, &ctx->tables);
+    for (int32_t i = 0; i < all; i++) order[i] = i;
+    for (int32_t j = 0; j < used; j++)
+        for (int32_t k = j + 1; k < all; k++)
+            if (prob[order[j]] < prob[order[k]]) {
+                const int32_t swap = order[j];
+                order[j] = order[k];
+                order[k] = swap;
+            }
+    float sum = 0;
+    for (int32_t j = 0; j < used; j++) sum += prob[order[j]];
+    for (int32_t j = 0; j < used; j++) {
+        id[j] = order[j];
+        weight[j] = s->p[2] ? prob[order[j]] / sum : prob[order[j]];
+    }
+}
+
+static void combine(lcy_ctx *ctx, const lcy_step *s, int32_t t) {
+    const float *y = row_of(ctx, s->in[0], t), *weight = row_of(ctx, s->in[1], t);
+    float *out = row_of(ctx, s->out[0], t);
+    const int64_t n = floats_of(ctx, s->out[0]);
+    for (int64_t i = 0; i < n; i++) {
+        float sum = y[i] * weight[0];
+        for (int32_t j = 1; j < s->p[0]; j++) sum += y[j * n + i] * weight[j];
+        out[i] = sum;
+    }
+}
+
+typedef void (*token_fn)(lcy_ctx *, const lcy_step *, int32_t token);
+
+static const token_fn by_token[LCY_OP_COUNT] = {
+    [LCY_OP_EMBED] = embed,       [LCY_OP_RMS_NORM] = norm,    [LCY_OP_QUANTIZE] = quantize,
+    [LCY_OP_ROPE] = rope,         [LCY_OP_KV_STORE] = kv_store, [LCY_OP_SILU_MUL] = silu,
+    [LCY_OP_ADD] = add,           [LCY_OP_CONTROL] = control,  [LCY_OP_SELECT] = select_row,
+    [LCY_OP_ROUTE] = route,       [LCY_OP_COMBINE] = combine,
+};
+
+static int32_t tokens_per_chunk(int32_t tokens, int n_threads) {
+    const int32_t per = tokens / (4 * n_threads);
+    return per < 4 ? 4 : per;
+}
+
+/* ---- matrix products ---- */
+
+static int64_t rows_of(const lcy_ctx *ctx, const lcy_step *s) {
+    int64_t rows = 0;
+    for (int32_t i = 0; i < s->n; i++) rows += tensor_of(ctx, s->w[i])->rows;
+    return rows;
+}
+
+/* Rows in a chunk: several chunks per thread, so that a thread which the system delays does not hold up the others. */
+static int64_t rows_per_chunk(const lcy_ctx *ctx, const lcy_step *s, int n_threads) {
+    const int64_t rows = rows_of(ctx, s), work = rows * tensor_of(ctx, s->w[0])->k * tokens_of(ctx, s);
+    if (n_threads == 1 || work < SMALL_WORK) return rows;
+    const int64_t wish = rows / (8 * n_threads) / ROWS_ALIGN * ROWS_ALIGN;
+    return wish < ROWS_ALIGN ? ROWS_ALIGN : wish > MAX_ROWS ? MAX_ROWS : wish;
+}
+
+static int32_t chunks_of_rows(int64_t rows, int64_t per) { return (int32_t)((rows + per - 1) / per); }
+
+static int32_t matmul_chunks(const lcy_ctx *ctx, const lcy_step *s, int n_threads) {
+    const int64_t per = rows_per_chunk(ctx, s, n_threads);
+    int32_t chunks = 0;
+    for (int32_t i = 0; i < s->n; i++) chunks += chunks_of_rows(tensor_of(ctx, s->w[i])->rows, per);
+    return chunks;
+}
+
+static void add_rows(const lcy_ctx *ctx, const lcy_step *s, int32_t i, int64_t r0, int64_t rows) {
+    const float *bias = vector_of(ctx, s->b[i]);
+    const int residual = s->in[1] >= 0;
+    for (int32_t t = 0; t < tokens_of(ctx, s) && (bias || residual); t++) {
+        float *y = (float *)row_of(ctx, s->out[i], t) + r0;
+        if (bias)
+            for (int64_t r = 0; r < rows; r++) y[r] += bias[r0 + r];
+        if (residual) {
+            const float *x = (const float *)row_of(ctx, s->in[1], t) + r0;
+            for (int64_t r = 0; r < rows; r++) y[r] += x[r];
+        }
+    }
+}
+
+static int64_t stride_of(const lcy_ctx *ctx, int32_t slot) {
+    return slot == ctx->plan->logits ? (int64_t)ctx->plan->n_vocab * 4 : ctx->plan->slots[slot].bytes;
+}
+
+static void matmul(lcy_ctx *ctx, const lcy_step *s, int n_threads, int32_t chunk) {
+    const int64_t per = rows_per_chunk(ctx, s, n_threads);
+    int32_t i = 0;
+    for (;; i++) {
+        const int32_t chunks = chunks_of_rows(tensor_of(ctx, s->w[i])->rows, per);
+        if (chunk < chunks) break;
+        chunk -= chunks;
+    }
+    const lcy_tensor *w = tensor_of(ctx, s->w[i]);
+    const int64_t r0 = chunk * per, rows = w->rows - r0 < per ? w->rows - r0 : per;
+    ctx->kernels.matmul[w->type](w->k, rows, tokens_of(ctx, s), (const uint8_t *)w->data + r0 * w->stride, w->stride,
+                                 row_of(ctx, s->in[0], 0), stride_of(ctx, s->in[0]),
+                                 (float *)row_of(ctx, s->out[i], 0) + r0, stride_of(ctx, s->out[i]) / 4);
+    add_rows(ctx, s, i, r0, rows);
+}
+
+/* ---- experts: a chunk is some rows of one expert, for every token that chose it ---- */
+
+static int32_t chunks_of_expert(const lcy_ctx *ctx, const lcy_step *s) {
+    return chunks_of_rows(tensor_of(ctx, s->w[0])->rows, EXPERT_ROWS);
+}
+
+static void experts(lcy_ctx *ctx, const lcy_step *s, int32_t chunk) {
+    const lcy_tensor *w = tensor_of(ctx, s->w[0]);
+    const int32_t per = chunks_of_expert(ctx, s), used = s->p[0], expert = chunk / per;
+    const int64_t r0 = (int64_t)(chunk % per) * EXPERT_ROWS, left = w->rows - r0;
+    const int64_t rows = left < EXPERT_ROWS ? left : EXPERT_ROWS;
+    const uint8_t *rows_of_expert = (const uint8_t *)w->data + (expert * w->rows + r0) * w->stride;
+    const int64_t x_bytes = s->p[1] ? stride_of(ctx, s->in[0]) / used : 0;
+    for (int32_t t = 0; t < tokens_of(ctx, s); t++) {
+        const int32_t *id = row_of(ctx, s->in[1], t);
+        for (int32_t j = 0; j < used; j++)
+            if (id[j] == expert)
+                ctx->kernels.matmul[w->type](w->k, rows, 1, rows_of_expert, w->stride,
+                                             (uint8_t *)row_of(ctx, s->in[0], t) + j * x_bytes, 0,
+                                             (float *)row_of(ctx, s->out[0], t) + j * w->rows + r0, 0);
+    }
+}
+
+/* ---- attention ---- */
+
+static void keys_dot_query(lcy_ctx *ctx, const uint8_t *k, int32_t n, const int32_t *cells, const float *q,
+                           lcy_scratch *scratch) {
+    const lcy_kv *kv = &ctx->kv;
+    const int64_t d = ctx->plan->head_k;
+    if (kv->type_k == LCY_F32) {
+        ctx->kernels.kq_f32(d, n, cells, k, kv->row_k, q, scratch->scores);
+    } else if (kv->type_k == LCY_F16) {
+        ctx->kernels.kq_f16(d, n, cells, k, kv->row_k, q, scratch->scores);
+    } else {
+        const lcy_format *f = lcy_format_of(kv->type_k);
+        ctx->kernels.from_float[f->dot_with](d, scratch->packed, q);
+        for (int32_t i = 0; i < n; i++) scratch->scores[i] = f->dot(d, k + cells[i] * kv->row_k, scratch->packed);
+    }
+}
+
+static void weigh_values(lcy_ctx *ctx, const uint8_t *v, int32_t n, const int32_t *cells, float *out,
+                         lcy_scratch *scratch) {
+    const lcy_kv *kv = &ctx->kv;
+    const int64_t d = ctx->plan->head_v;
+    if (kv->type_v == LCY_F32) {
+        ctx->kernels.pv_f32(d, n, cells, v, kv->row_v, scratch->scores, out);
+    } else if (kv->type_v == LCY_F16) {
+        ctx->kernels.pv_f16(d, n, cells, v, kv->row_v, scratch->scores, out);
+    } else {
+        for (int32_t i = 0; i < n; i++)
+            ctx->kernels.to_float[kv->type_v](d, scratch->values + i * d, v + cells[i] * kv->row_v);
+        ctx->kernels.pv_f32(d, n, ctx->iota, scratch->values, d * 4, scratch->scores, out);
+    }
+}
+
+/* A query row as the kernels of K want it: rounded through F16 where K is F16. */
+static const float *prepared(lcy_ctx *ctx, const float *q, lcy_scratch *scratch) {
+    const int64_t d = ctx->plan->head_k;
+    if (ctx->kv.type_k != LCY_F16) return q;
+    ctx->kernels.from_float[LCY_F16](d, scratch->packed, q);
+    ctx->kernels.to_float[LCY_F16](d, scratch->row, scratch->packed);
+    return scratch->row;
+}
+
+static void attend(lcy_ctx *ctx, const lcy_step *s, int32_t t, int32_t head, int32_t head_kv, lcy_scratch *scratch) {
+    const lcy_kv *kv = &ctx->kv;
+    const lcy_plan *plan = ctx->plan;
+    const int32_t n = ctx->ub.seen[t], *cells = ctx->ub.order[t];
+    const uint8_t *k = lcy_kv_k(kv, s->layer, 0) + head_kv * lcy_head_bytes(kv->type_k, plan->head_k);
+    const uint8_t *v = lcy_kv_v(kv, s->layer, 0) + head_kv * lcy_head_bytes(kv->type_v, plan->head_v);
+    float *out = (float *)row_of(ctx, s->out[0], t) + (int64_t)head * plan->head_v;
+    const float *q = prepared(ctx, (const float *)row_of(ctx, s->in[0], t) + (int64_t)head * plan->head_k, scratch);
+    if (ctx->par.flash && kv->type_k == LCY_F16 && kv->type_v == LCY_F16 && plan->head_k == plan->head_v) {
+        ctx->kernels.flash_f16(plan->head_k, n, cells, k, kv->row_k, v, kv->row_v, q, s->f[0], out);
+        return;
+    }
+    keys_dot_query(ctx, k, n, cells, q, scratch);
+    ctx->kernels.softmax(n, scratch->scores, s->f[0], &ctx->tables);
+    weigh_values(ctx, v, n, cells, out, scratch);
+}
+
+static int32_t attention_groups(const lcy_ctx *ctx) { return (ctx->ub.n + ATTENTION_TOKENS - 1) / ATTENTION_TOKENS; }
+
+static int32_t attention_chunks(const lcy_ctx *ctx, const lcy_step *s, int n_threads) {
+    int64_t work = 0;
+    for (int32_t t = 0; t < ctx->ub.n; t++) work += ctx->ub.seen[t];
+    work *= (int64_t)ctx->plan->head_k * s->p[0];
+    return n_threads == 1 || work < SMALL_WORK ? 1 : s->p[1] * attention_groups(ctx);
+}
+
+static void attention(lcy_ctx *ctx, const lcy_step *s, int32_t chunk, int whole, lcy_scratch *scratch) {
+    const int32_t groups = attention_groups(ctx), share = s->p[0] / s->p[1];
+    const int32_t first = whole ? 0 : chunk, last = whole ? s->p[1] * groups : chunk + 1;
+    for (int32_t c = first; c < last; c++) {
+        const int32_t head_kv = c / groups, t0 = c % groups * ATTENTION_TOKENS;
+        for (int32_t t = t0; t < min32(t0 + ATTENTION_TOKENS, ctx->ub.n); t++)
+            for (int32_t h = 0; h < share; h++) attend(ctx, s, t, head_kv * share + h, head_kv, scratch);
+    }
+}
+
+/* ---- the two functions the executor knows ---- */
+
+int32_t lcy_step_chunks(const lcy_ctx *ctx, const lcy_step *s, int n_threads) {
+    const int32_t tokens = tokens_of(ctx, s);
+    if (tokens == 0) return 0;
+    switch (s->op) {
+    case LCY_OP_MATMUL: return matmul_chunks(ctx, s, n_threads);
+    case LCY_OP_EXPERTS: return tensor_of(ctx, s->w[0])->slices * chunks_of_expert(ctx, s);
+    case LCY_OP_ATTENTION: return attention_chunks(ctx, s, n_threads);
+    default: {
+        const int32_t per = tokens_per_chunk(tokens, n_threads);
+        return (tokens + per - 1) / per;
+    }
+    }
+}
+
+void lcy_step_run(lcy_ctx *ctx, const lcy_step *s, int n_threads, int32_t chunk, lcy_scratch *scratch) {
+    switch (s->op) {
+    case LCY_OP_MATMUL: matmul(ctx, s, n_threads, chunk); return;
+    case LCY_OP_EXPERTS: experts(ctx, s, chunk); return;
+    case LCY_OP_ATTENTION: attention(ctx, s, chunk, attention_chunks(ctx, s, n_threads) == 1, scratch); return;
+    default: {
+        const int32_t tokens = tokens_of(ctx, s), per = tokens_per_chunk(tokens, n_threads);
+        for (int32_t t = chunk * per; t < min32((chunk + 1) * per, tokens); t++) by_token[s->op](ctx, s, t);
+    }
+    }
+}

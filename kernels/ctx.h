@@ -39,6 +39,7 @@ struct lcy_ctx {
     uint8_t *arena;
     float *angles[LCY_MAX_ROPES]; /* (n_ubatch, n_dims / 2, 2) cos, sin of the micro-batch */
     float *logits, *control;
+    float *const *sums;        /* (n_tensors) of squared inputs; NULL: nobody asks */
     lcy_ubatch ub;
     atomic_int *taken;         /* (n_steps) chunks handed out */
     int stop;                  /* decided by the last thread at a barrier, read by all after it */

@@ -21,7 +21,7 @@ typedef enum lcy_op {
     LCY_OP_EMBED,      /* out0 = rows of w0 by token id */
     LCY_OP_RMS_NORM,   /* out0 = rms_norm(in0) * w0; f0: eps */
     LCY_OP_QUANTIZE,   /* out0 = in0 in the format p0 */
-    LCY_OP_MATMUL,     /* out_i = w_i . in0 (+ b_i) (+ in1, the residual, if n == 1), i < n. in0 is in dot_with of w_i */
+    LCY_OP_MATMUL,     /* out_i = w_i . in0 (+ b_i) (+ in1, the residual, if n == 1), i < n. in0: in2 in dot_with of w_i */
     LCY_OP_ROPE,       /* in0 (queries), in1 (keys) rotated in place; p0, p1: their heads, p2: rope number */
     LCY_OP_KV_STORE,   /* in0 (keys), in1 (values) -> cells of `layer` */
     LCY_OP_ATTENTION,  /* out0 = attention of in0; p0: heads, p1: heads of K and V, f0: scale */
@@ -30,7 +30,7 @@ typedef enum lcy_op {
     LCY_OP_CONTROL,    /* in0 += the control vector of `layer`, if one is set; in place */
     LCY_OP_SELECT,     /* out0 = the rows of in0 whose logits are wanted; later steps see only these */
     LCY_OP_ROUTE,      /* in0 = router logits -> out0 = ids (int32), out1 = weights of the p1 best of p0; p2: normalise */
-    LCY_OP_EXPERTS,    /* out0[j] = w0[id_j] . in0 (p1 == 0) or in0[j] (p1 == 1), j < p0; in1: ids */
+    LCY_OP_EXPERTS,    /* out0[j] = w0[id_j] . in0 (p1 == 0) or in0[j] (p1 == 1), j < p0; in1: ids; in0: in2 packed */
     LCY_OP_COMBINE,    /* out0 = sum over j < p0 of in1[j] * in0[j] */
     LCY_OP_COUNT
 } lcy_op;
@@ -98,6 +98,9 @@ LCY_API float *lcy_ctx_logits(lcy_ctx *ctx);            /* (n_outputs, n_vocab) 
 LCY_API lcy_kv *lcy_ctx_kv(lcy_ctx *ctx);
 LCY_API void lcy_ctx_abort(lcy_ctx *ctx);               /* may be called from a signal handler or another thread */
 LCY_API void lcy_ctx_control(lcy_ctx *ctx, float *rows); /* (n_layers, n_embd), borrowed; NULL: none */
+/* From now on adds, for every tensor i with sums[i] != NULL, the squares of what it is multiplied with: sums[i] (slices, k).
+ * sums (n_tensors) and its rows are borrowed; NULL: stop. */
+LCY_API void lcy_ctx_collect(lcy_ctx *ctx, float *const *sums);
 LCY_API int64_t lcy_ctx_scratch_bytes(const lcy_ctx *ctx);
 
 /* Sequence operations, and the turning of shifted keys that must follow before the cells are read or saved. */

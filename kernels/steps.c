@@ -219,6 +219,30 @@ static void experts(lcy_ctx *ctx, const lcy_step *s, int32_t chunk) {
     }
 }
 
+/* ---- squares of inputs, for importance matrices ---- */
+
+static void add_squares(int64_t n, float *sum, const float *x) {
+    for (int64_t i = 0; i < n; i++) sum[i] += x[i] * x[i];
+}
+
+/* Done by the thread that has the step's first chunk: what goes into each weight, or into each chosen expert. */
+static void collect(lcy_ctx *ctx, const lcy_step *s) {
+    for (int32_t t = 0; t < tokens_of(ctx, s); t++) {
+        const float *x = row_of(ctx, s->in[2], t);
+        for (int32_t i = 0; i < s->n; i++) {
+            float *sum = ctx->sums[s->w[i]];
+            const int64_t k = tensor_of(ctx, s->w[i])->k;
+            if (!sum) continue;
+            if (s->op == LCY_OP_MATMUL) {
+                add_squares(k, sum, x);
+                continue;
+            }
+            const int32_t *id = row_of(ctx, s->in[1], t);
+            for (int32_t j = 0; j < s->p[0]; j++) add_squares(k, sum + id[j] * k, x + (s->p[1] ? j * k : 0));
+        }
+    }
+}
+
 /* ---- attention ---- */
 
 static void keys_dot_query(lcy_ctx *ctx, const uint8_t *k, int32_t n, const int32_t *cells, const float *q,
@@ -313,6 +337,7 @@ int32_t lcy_step_chunks(const lcy_ctx *ctx, const lcy_step *s, int n_threads) {
 }
 
 void lcy_step_run(lcy_ctx *ctx, const lcy_step *s, int n_threads, int32_t chunk, lcy_scratch *scratch) {
+    if (ctx->sums && chunk == 0 && (s->op == LCY_OP_MATMUL || s->op == LCY_OP_EXPERTS)) collect(ctx, s);
     switch (s->op) {
     case LCY_OP_MATMUL: matmul(ctx, s, n_threads, chunk); return;
     case LCY_OP_EXPERTS: experts(ctx, s, chunk); return;

@@ -8,7 +8,9 @@ cdef extern from "lcy.h" nogil:
         LCY_OK, LCY_E_ARG, LCY_E_FORMAT, LCY_E_NOMEM, LCY_E_FULL, LCY_E_ABORTED
 
     ctypedef enum lcy_type:
-        LCY_F32, LCY_F16, LCY_TYPE_COUNT
+        LCY_F32, LCY_F16, LCY_Q4_0, LCY_Q4_1, LCY_Q5_0, LCY_Q5_1, LCY_Q8_0, LCY_Q8_1, LCY_Q2_K, LCY_Q3_K, LCY_Q4_K,
+        LCY_Q5_K, LCY_Q6_K, LCY_Q8_K, LCY_IQ2_XXS, LCY_IQ2_XS, LCY_IQ3_XXS, LCY_IQ1_S, LCY_IQ4_NL, LCY_IQ3_S, LCY_IQ2_S,
+        LCY_IQ4_XS, LCY_F64, LCY_IQ1_M, LCY_BF16, LCY_TYPE_COUNT
 
     ctypedef void (*lcy_to_float_fn)(int64_t n, float *y, const void *x)
     ctypedef void (*lcy_from_float_fn)(int64_t n, void *y, const float *x)
@@ -32,7 +34,11 @@ cdef extern from "kernels.h" nogil:
         const char *name
         uint32_t needs
 
+    ctypedef struct lcy_kernels:
+        lcy_to_float_fn *to_float                # (LCY_TYPE_COUNT), NULL where the format has none
+
     uint32_t lcy_cpu_features()
+    void lcy_kernels_init(lcy_kernels *k, uint32_t cpu)
     const lcy_isa *lcy_isa_at(int i)             # weakest first; NULL after the last
 
 
@@ -93,6 +99,7 @@ cdef extern from "plan.h" nogil:
     float *lcy_ctx_logits(lcy_ctx *ctx)          # (n_outputs, n_vocab)
     void lcy_ctx_abort(lcy_ctx *ctx)             # from anywhere, signal handlers too
     void lcy_ctx_control(lcy_ctx *ctx, float *rows)
+    void lcy_ctx_collect(lcy_ctx *ctx, float **sums)
     int64_t lcy_ctx_scratch_bytes(const lcy_ctx *ctx)
     void lcy_ctx_kv_clear(lcy_ctx *ctx)
     void lcy_ctx_kv_remove(lcy_ctx *ctx, int32_t seq, int32_t p0, int32_t p1)

@@ -129,17 +129,19 @@ cdef class Plan:
     cdef lcy_slot *slots
     cdef lcy_tensor *tensors
     cdef list owners
+    cdef readonly list names                     # of the tensors
     cdef readonly int n_vocab, n_steps
 
     def __cinit__(self, steps, slots, tensors, int64_t arena, int logits, dict sizes):
         """steps: rows (op, layer, n, selected, in, out, w, b, p, f); slots: (bytes, offset); tensors: (type, slices, k,
-        rows, buffer); sizes: n_layers, n_embd, n_vocab, n_heads, n_heads_kv, head_k, head_v."""
+        rows, buffer, name); sizes: n_layers, n_embd, n_vocab, n_heads, n_heads_kv, head_k, head_v."""
         self.steps = <lcy_step *> calloc(len(steps) + 1, sizeof(lcy_step))
         self.slots = <lcy_slot *> calloc(len(slots) + 1, sizeof(lcy_slot))
         self.tensors = <lcy_tensor *> calloc(len(tensors) + 1, sizeof(lcy_tensor))
         if self.steps is NULL or self.slots is NULL or self.tensors is NULL:
             raise MemoryError("no memory for a plan")
         self.owners = []
+        self.names = [row[5] for row in tensors]
         for i, row in enumerate(steps):
             fill_step(&self.steps[i], row)
         for i, (size, offset) in enumerate(slots):
@@ -220,6 +222,8 @@ cdef class Runner:
     cdef Plan plan
     cdef object error, factors
     cdef float *control
+    cdef float **sums
+    cdef object squares
     cdef int n_outputs
 
     def __cinit__(self, Plan plan not None, dict par, list ropes):
@@ -265,11 +269,13 @@ cdef class Runner:
         lcy_ctx_free(self.ctx)
         self.ctx = NULL
         free(self.control)
-        self.control = NULL
+        free(self.sums)
+        self.control, self.sums, self.squares = NULL, NULL, None
 
     def __dealloc__(self):
         lcy_ctx_free(self.ctx)
         free(self.control)
+        free(self.sums)
 
     def decode(self, const int32_t[::1] token not None, const int32_t[::1] pos not None,
                const int32_t[::1] seq not None, const uint8_t[::1] want=None):
@@ -322,6 +328,23 @@ cdef class Runner:
             raise MemoryError("no memory for control vectors")
         memcpy(self.control, &rows[0], <size_t> rows.shape[0] * sizeof(float))
         lcy_ctx_control(self.ctx, self.control)
+
+    def collect(self, dict squares not None):
+        """From now on add to squares[name], writable float32 (slices * k,), the squares of what that tensor is multiplied with."""
+        cdef float[::1] sums
+        cdef int i
+        if self.sums is NULL:
+            self.sums = <float **> calloc(len(self.plan.names) + 1, sizeof(float *))
+        if self.sums is NULL:
+            raise MemoryError("no memory to collect activations")
+        for i, name in enumerate(self.plan.names):
+            if name in squares:
+                sums = squares[name]
+                if sums.shape[0] != self.plan.tensors[i].k * self.plan.tensors[i].slices:
+                    raise ValueError("sums of another size than the rows of '%s'" % name)
+                self.sums[i] = &sums[0]
+        self.squares = squares
+        lcy_ctx_collect(self.handle(), self.sums)
 
     def kv_clear(self):
         lcy_ctx_kv_clear(self.handle())

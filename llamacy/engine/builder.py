@@ -52,7 +52,7 @@ class PlanBuilder:
             group = [i for i, w in enumerate(weights) if self.format_for(w) == fmt]
             for w in (weights[i] for i in group):
                 self.expect(w, x.width, w.rows)
-            self.step("matmul", ins=(self.in_format(x, fmt),), outs=[outs[i].slot for i in group],
+            self.step("matmul", ins=(self.in_format(x, fmt), -1, x.slot), outs=[outs[i].slot for i in group],
                       w=[weights[i] for i in group], b=[bias[i] for i in group], n=len(group))
         return outs[0] if len(outs) == 1 else tuple(outs)
 
@@ -76,8 +76,8 @@ class PlanBuilder:
     def add(self, a, b):
         """a + b; when b is the matrix product just made, the addition becomes part of it."""
         last = self.steps[-1]
-        if last["op"] == "matmul" and last["n"] == 1 and last["outs"][0] == b.slot and len(last["ins"]) == 1:
-            last["ins"] = (last["ins"][0], a.slot)
+        if last["op"] == "matmul" and last["n"] == 1 and last["outs"][0] == b.slot and last["ins"][1] < 0:
+            last["ins"] = (last["ins"][0], a.slot, last["ins"][2])
             return b
         return self.value("add", a.width, ins=(a.slot, b.slot))
 
@@ -110,7 +110,7 @@ class PlanBuilder:
 
     def each_expert(self, x, weight, ids, used, shared):
         self.expect(weight, x.width if shared else x.width // used, weight.rows)
-        return self.value("experts", weight.rows * used, ins=(self.in_format(x, self.format_for(weight)), ids.slot),
+        return self.value("experts", weight.rows * used, ins=(self.in_format(x, self.format_for(weight)), ids.slot, x.slot),
                           w=(weight,), n=1, p=(used, 0 if shared else 1))
 
     def expect(self, weight, k, rows):
@@ -167,14 +167,14 @@ class PlanBuilder:
         hp = self.hp
         sizes = {"n_layers": hp.n_layer, "n_embd": hp.n_embd, "n_vocab": hp.n_vocab, "n_heads": hp.n_head,
                  "n_heads_kv": hp.n_head_kv, "head_k": hp.n_embd_head_k, "head_v": hp.n_embd_head_v}
-        tensors = [(t.type, t.slices, t.k, t.rows, t.data) for t in self.tensors]
+        tensors = [(t.type, t.slices, t.k, t.rows, t.data, t.name) for t in self.tensors]
         return Plan(rows, list(zip(self.slots, offsets)), tensors, arena, self.logits_slot, sizes)
 
     def place(self):
         """Offsets of the slots and the size of it all, per token: each slot goes to the lowest gap free during its life."""
         first, last = {}, {}
         for i, s in enumerate(self.steps):
-            for slot in (*s["ins"], *s["outs"]):
+            for slot in (*filter(is_slot, s["ins"]), *s["outs"]):
                 first.setdefault(slot, i)
                 last[slot] = i
         offsets, living, arena = [0] * len(self.slots), [], 0
@@ -192,6 +192,10 @@ class PlanBuilder:
             living.append((offset, size, slot))
             arena = max(arena, offset + size)
         return offsets, arena
+
+
+def is_slot(number):
+    return number >= 0
 
 
 def pad(items, n, filler=-1):

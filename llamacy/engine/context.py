@@ -143,6 +143,13 @@ class Context:
     def reset_timings(self):
         self.timings.reset()
 
+    def collect_squares(self, wanted):
+        """{name: float32 array (slices * k)} of the weights that `wanted(name)` picks; from now on each decode adds the squares
+        of what they are multiplied with: what an importance matrix is made of."""
+        squares = {w.name: array("f", bytes(4 * w.k * w.slices)) for w in self.model.weights.all() if wanted(w.name)}
+        self._run.collect(squares)
+        return squares
+
     # --- the cache
 
     def kv_clear(self):

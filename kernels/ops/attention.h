@@ -108,6 +108,23 @@ static inline void flash_add(int64_t d, float *acc, const uint16_t *row, float s
         acc[c] = lcy_f16_to_f32(lcy_f32_to_f16(acc[c] + lcy_f16_to_f32(row[c]) * s));
 }
 
+/* What a score does: the sum so far shrinks when the maximum grows, then the row is added with its weight. */
+typedef struct {
+    float shrink, weight;
+} flash_turn;
+
+static inline flash_turn flash_next(float *max, float *sum, float score) {
+    flash_turn turn = {1, 1};
+    if (score > *max) {
+        turn.shrink = expf(*max - score);
+        *max = score;
+    } else {
+        turn.weight = expf(score - *max);
+    }
+    *sum = *sum * turn.shrink + turn.weight;
+    return turn;
+}
+
 static void flash_f16(int64_t d, int64_t n, const int32_t *cells, const void *k, int64_t k_stride, const void *v,
                       int64_t v_stride, const float *q, float scale, float *out) {
     float max = -INFINITY, sum = 0;
@@ -115,17 +132,9 @@ static void flash_f16(int64_t d, int64_t n, const int32_t *cells, const void *k,
     for (int64_t i = 0; i < n; i++) {
         float s;
         kq_f16(d, 1, cells + i, k, k_stride, q, &s);
-        s *= scale;
-        float weight = 1, shrink = 1;
-        if (s > max) {
-            shrink = expf(max - s);
-            max = s;
-            flash_scale(d, out, shrink);
-        } else {
-            weight = expf(s - max);
-        }
-        flash_add(d, out, KV_ROW(uint16_t, v, v_stride, cells[i]), weight);
-        sum = sum * shrink + weight;
+        const flash_turn turn = flash_next(&max, &sum, s * scale);
+        if (turn.shrink != 1) flash_scale(d, out, turn.shrink);
+        flash_add(d, out, KV_ROW(uint16_t, v, v_stride, cells[i]), turn.weight);
     }
     for (int64_t c = 0; c < d; c++) out[c] /= sum;
 }

@@ -10,7 +10,7 @@ static void rms_norm(int64_t n, const float *x, const float *w, float eps, float
     int64_t i = 0;
     for (; i + 8 <= n; i += 8)
         for (int l = 0; l < 8; l++) lane[l] += (double)(x[i + l] * x[i + l]);
-    for (int l = 0; i < n; i++, l++) lane[l] += (double)(x[i] * x[i]);
+    for (int l = 0; l < 8 && i < n; i++, l++) lane[l] += (double)(x[i] * x[i]);
     for (int width = 4; width; width /= 2)
         for (int l = 0; l < width; l++) lane[l] += lane[l + width];
     const float mean = (float)(lane[0] / (double)n);

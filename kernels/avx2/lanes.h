@@ -1,0 +1,69 @@
+/* lanes.h (avx2): the 16 lanes that attention sums in, as two registers; kernels/x86/attention.h is written in them. */
+#ifndef LCY_AVX2_LANES_H
+#define LCY_AVX2_LANES_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#define LANES_NAME(name) name##_avx2
+
+typedef struct {
+    __m256 low, high;
+} lanes;
+
+static inline lanes lanes_of(__m256 low, __m256 high) { return (lanes){low, high}; }
+static inline lanes lanes_same(float x) { return lanes_of(_mm256_set1_ps(x), _mm256_set1_ps(x)); }
+static inline lanes lanes_load(const float *p) { return lanes_of(_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)); }
+static inline void lanes_store(float *p, lanes a) {
+    _mm256_storeu_ps(p, a.low);
+    _mm256_storeu_ps(p + 8, a.high);
+}
+static inline lanes lanes_add(lanes a, lanes b) {
+    return lanes_of(_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high));
+}
+static inline lanes lanes_sub(lanes a, lanes b) {
+    return lanes_of(_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high));
+}
+static inline lanes lanes_mul(lanes a, lanes b) {
+    return lanes_of(_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high));
+}
+static inline lanes lanes_max(lanes a, lanes b) {
+    return lanes_of(_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high));
+}
+static inline lanes lanes_fma(lanes a, lanes b, lanes c) {
+    return lanes_of(_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high));
+}
+static inline __m256 lanes_8halves(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
+static inline lanes lanes_halves(const uint16_t *p) { return lanes_of(lanes_8halves(p), lanes_8halves(p + 8)); }
+
+/* rounded to f16 and widened again */
+static inline lanes lanes_through_half(lanes a) {
+    return lanes_of(_mm256_cvtph_ps(_mm256_cvtps_ph(a.low, 0)), _mm256_cvtph_ps(_mm256_cvtps_ph(a.high, 0)));
+}
+
+/* f16 -> f16 through a table of 65537 entries: each gather reads two, the upper one is dropped */
+static inline __m256 lanes_lookup8(const uint16_t *table, __m256 x) {
+    const __m256i index = _mm256_cvtepu16_epi32(_mm256_cvtps_ph(x, 0));
+    const __m256i pairs = _mm256_and_si256(_mm256_i32gather_epi32((const int *)table, index, 2), _mm256_set1_epi32(0xffff));
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(pairs, pairs), 0x08);
+    return _mm256_cvtph_ps(_mm256_castsi256_si128(packed));
+}
+static inline lanes lanes_lookup(const uint16_t *table, lanes x) {
+    return lanes_of(lanes_lookup8(table, x.low), lanes_lookup8(table, x.high));
+}
+
+/* 16 -> 8: the tree of lcy_sum16 goes on from there */
+static inline __m256 lanes_fold(lanes a) { return _mm256_add_ps(a.low, a.high); }
+
+/* the sum in double of lanes that are added exactly in any order */
+static inline double lanes_sum_exact(lanes a) {
+    double s[4];
+    __m256d sum = _mm256_cvtps_pd(_mm256_castps256_ps128(a.low));
+    sum = _mm256_add_pd(sum, _mm256_cvtps_pd(_mm256_extractf128_ps(a.low, 1)));
+    sum = _mm256_add_pd(sum, _mm256_cvtps_pd(_mm256_castps256_ps128(a.high)));
+    sum = _mm256_add_pd(sum, _mm256_cvtps_pd(_mm256_extractf128_ps(a.high, 1)));
+    _mm256_storeu_pd(s, sum);
+    return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
+#endif

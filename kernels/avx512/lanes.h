@@ -1,0 +1,42 @@
+/* lanes.h (avx512): the 16 lanes that attention sums in, as one register; kernels/x86/attention.h is written in them. */
+#ifndef LCY_AVX512_LANES_H
+#define LCY_AVX512_LANES_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#define LANES_NAME(name) name##_avx512
+
+typedef __m512 lanes;
+
+static inline lanes lanes_same(float x) { return _mm512_set1_ps(x); }
+static inline lanes lanes_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void lanes_store(float *p, lanes a) { _mm512_storeu_ps(p, a); }
+static inline lanes lanes_add(lanes a, lanes b) { return _mm512_add_ps(a, b); }
+static inline lanes lanes_sub(lanes a, lanes b) { return _mm512_sub_ps(a, b); }
+static inline lanes lanes_mul(lanes a, lanes b) { return _mm512_mul_ps(a, b); }
+static inline lanes lanes_max(lanes a, lanes b) { return _mm512_max_ps(a, b); }
+static inline lanes lanes_fma(lanes a, lanes b, lanes c) { return _mm512_fmadd_ps(a, b, c); }
+static inline lanes lanes_halves(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+
+/* rounded to f16 and widened again */
+static inline lanes lanes_through_half(lanes a) { return _mm512_cvtph_ps(_mm512_cvtps_ph(a, 0)); }
+
+/* f16 -> f16 through a table of 65537 entries: each gather reads two, the upper one is dropped */
+static inline lanes lanes_lookup(const uint16_t *table, lanes x) {
+    const __m512i index = _mm512_cvtepu16_epi32(_mm512_cvtps_ph(x, 0));
+    return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_i32gather_epi32(index, table, 2)));
+}
+
+/* 16 -> 8: the tree of lcy_sum16 goes on from there */
+static inline __m256 lanes_fold(lanes a) {
+    return _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+}
+
+/* the sum in double of lanes that are added exactly in any order */
+static inline double lanes_sum_exact(lanes a) {
+    return _mm512_reduce_add_pd(_mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(a)),
+                                              _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1))));
+}
+
+#endif

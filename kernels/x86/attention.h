@@ -1,0 +1,148 @@
+/* attention.h (x86): ops/attention.h and ops/tables.h in registers of 16 lanes; the orders are described there.
+ *
+ * Included by avx2/isa.c and avx512/isa.c behind their lanes.h. What does not fill whole registers falls back to plain C. */
+#ifndef LCY_X86_ATTENTION_H
+#define LCY_X86_ATTENTION_H
+
+#include "../ops/ops.h"
+
+#define KV_ROW(type, base, stride, cell) ((const type *)((const uint8_t *)(base) + (int64_t)(cell) * (stride)))
+
+/* 8 -> 1, the end of the tree of lcy_sum16: (c0 + c2) + (c1 + c3) */
+static inline float sum_folded(__m256 b) {
+    const __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+    const __m128 d = _mm_add_ps(c, _mm_movehl_ps(c, c));
+    return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
+}
+
+/* A row of whole blocks of 64; `load` reads 16 elements as floats. */
+#define DOT_64(load, row, q, d, sum)                                                                       \
+    do {                                                                                                   \
+        lanes a0 = lanes_same(0), a1 = a0, a2 = a0, a3 = a0;                                               \
+        for (int64_t e = 0; e < (d); e += 64) {                                                            \
+            a0 = lanes_fma(load((row) + e), lanes_load((q) + e), a0);                                      \
+            a1 = lanes_fma(load((row) + e + 16), lanes_load((q) + e + 16), a1);                            \
+            a2 = lanes_fma(load((row) + e + 32), lanes_load((q) + e + 32), a2);                            \
+            a3 = lanes_fma(load((row) + e + 48), lanes_load((q) + e + 48), a3);                            \
+        }                                                                                                  \
+        sum = sum_folded(lanes_fold(lanes_add(lanes_add(a0, a2), lanes_add(a1, a3))));                     \
+    } while (0)
+
+static void LANES_NAME(kq_f16)(int64_t d, int64_t n, const int32_t *cells, const void *k, int64_t k_stride, const float *q,
+                               float *out) {
+    if (d % 64) {
+        kq_f16(d, n, cells, k, k_stride, q, out);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) DOT_64(lanes_halves, KV_ROW(uint16_t, k, k_stride, cells[i]), q, d, out[i]);
+}
+
+static void LANES_NAME(kq_f32)(int64_t d, int64_t n, const int32_t *cells, const void *k, int64_t k_stride, const float *q,
+                               float *out) {
+    if (d % 64) {
+        kq_f32(d, n, cells, k, k_stride, q, out);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) DOT_64(lanes_load, KV_ROW(float, k, k_stride, cells[i]), q, d, out[i]);
+}
+
+/* Sixteen channels at once: sums[l] holds lane l of all of them. Whole groups of 16 cells stay in registers. */
+#define DEFINE_PV(name, element, load_16)                                                                              \
+    static void LANES_NAME(name)(int64_t d, int64_t n, const int32_t *cells, const void *v, int64_t v_stride,         \
+                                 const float *p, float *out) {                                                         \
+        if (d % 16) {                                                                                                  \
+            name(d, n, cells, v, v_stride, p, out);                                                                    \
+            return;                                                                                                    \
+        }                                                                                                              \
+        for (int64_t c = 0; c < d; c += 16) {                                                                          \
+            lanes a[16];                                                                                               \
+            int64_t i = 0;                                                                                             \
+            for (int l = 0; l < 16; l++) a[l] = lanes_same(0);                                                         \
+            for (; i + 16 <= n; i += 16)                                                                               \
+                _Pragma("GCC unroll 16") for (int l = 0; l < 16; l++) a[l] =                                           \
+                    lanes_fma(load_16(KV_ROW(element, v, v_stride, cells[i + l]) + c), lanes_same(p[i + l]), a[l]);    \
+            for (int l = 0; l < 16 && i < n; l++, i++)                                                                 \
+                a[l] = lanes_fma(load_16(KV_ROW(element, v, v_stride, cells[i]) + c), lanes_same(p[i]), a[l]);         \
+            for (int width = 8; width > 2; width /= 2)                                                                 \
+                for (int l = 0; l < width; l++) a[l] = lanes_add(a[l], a[l + width]);                                  \
+            lanes_store(out + c, lanes_add(lanes_add(a[0], a[2]), lanes_add(a[1], a[3])));                             \
+        }                                                                                                              \
+    }
+
+DEFINE_PV(pv_f16, uint16_t, lanes_halves)
+DEFINE_PV(pv_f32, float, lanes_load)
+
+static void LANES_NAME(flash_f16)(int64_t d, int64_t n, const int32_t *cells, const void *k, int64_t k_stride,
+                                  const void *v, int64_t v_stride, const float *q, float scale, float *out) {
+    if (d % 64) {
+        flash_f16(d, n, cells, k, k_stride, v, v_stride, q, scale, out);
+        return;
+    }
+    float max = -INFINITY, sum = 0;
+    for (int64_t c = 0; c < d; c += 16) lanes_store(out + c, lanes_same(0));
+    for (int64_t i = 0; i < n; i++) {
+        const uint16_t *row = KV_ROW(uint16_t, v, v_stride, cells[i]);
+        float s;
+        LANES_NAME(kq_f16)(d, 1, cells + i, k, k_stride, q, &s);
+        const flash_turn turn = flash_next(&max, &sum, s * scale);
+        if (turn.shrink != 1)
+            for (int64_t c = 0; c < d; c += 16)
+                lanes_store(out + c, lanes_through_half(lanes_mul(lanes_load(out + c), lanes_same(turn.shrink))));
+        for (int64_t c = 0; c < d; c += 16)
+            lanes_store(out + c, lanes_through_half(lanes_fma(lanes_halves(row + c), lanes_same(turn.weight),
+                                                              lanes_load(out + c))));
+    }
+    for (int64_t c = 0; c < d; c++) out[c] /= sum;
+}
+
+static void LANES_NAME(softmax)(int64_t n, float *x, float scale, const lcy_tables *t) {
+    const int64_t whole = n & ~(int64_t)15;
+    lanes most = lanes_same(-INFINITY);
+    float lane[16], max = -INFINITY;
+    for (int64_t i = 0; i < whole; i += 16) {
+        const lanes z = lanes_mul(lanes_load(x + i), lanes_same(scale));
+        lanes_store(x + i, z);
+        most = lanes_max(most, z);
+    }
+    lanes_store(lane, most);
+    for (int l = 0; l < 16; l++) max = lane[l] > max ? lane[l] : max;
+    for (int64_t i = whole; i < n; i++) {
+        x[i] *= scale;
+        max = x[i] > max ? x[i] : max;
+    }
+    double sum = 0;
+    for (int64_t i = 0; i < whole; i += 16) {
+        const lanes e = lanes_lookup(t->exp, lanes_sub(lanes_load(x + i), lanes_same(max)));
+        lanes_store(x + i, e);
+        sum += lanes_sum_exact(e);
+    }
+    for (int64_t i = whole; i < n; i++) {
+        x[i] = table_exp(x[i] - max, t);
+        sum += (double)x[i];
+    }
+    const float inverse = (float)(1.0 / sum);
+    for (int64_t i = 0; i < whole; i += 16) lanes_store(x + i, lanes_mul(lanes_load(x + i), lanes_same(inverse)));
+    for (int64_t i = whole; i < n; i++) x[i] *= inverse;
+}
+
+static void LANES_NAME(silu_mul)(int64_t n, const float *g, const float *u, float *y, const lcy_tables *t) {
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        lanes_store(y + i, lanes_mul(lanes_lookup(t->silu, lanes_load(g + i)), lanes_load(u + i)));
+    silu_mul(n - i, g + i, u + i, y + i, t);
+}
+
+static void fill_attention(lcy_kernels *k) {
+    k->kq_f16 = LANES_NAME(kq_f16);
+    k->kq_f32 = LANES_NAME(kq_f32);
+    k->pv_f16 = LANES_NAME(pv_f16);
+    k->pv_f32 = LANES_NAME(pv_f32);
+    k->flash_f16 = LANES_NAME(flash_f16);
+    k->softmax = LANES_NAME(softmax);
+    k->silu_mul = LANES_NAME(silu_mul);
+}
+
+#undef KV_ROW
+#undef DOT_64
+#undef DEFINE_PV
+#endif

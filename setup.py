@@ -102,7 +102,7 @@ def extensions():
         up = "/.." * (len(path.parts) - 2)
         yield Extension(
             ".".join(path.with_suffix("").parts), [str(path)],
-            include_dirs=INCLUDE, depends=["setup.py", *headers],
+            include_dirs=INCLUDE, depends=["setup.py", *headers], libraries=["m"],
             extra_compile_args=["-std=gnu11", "-fvisibility=hidden", "-ffp-contract=off", *OPTIMISE],
             extra_objects=[f"build/{MODE}/{LIBRARY}"] if links else [],
             extra_link_args=(["-fsanitize=address,undefined"] if MODE == "sanitize" else []) +

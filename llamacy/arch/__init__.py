@@ -12,8 +12,7 @@ def family(name):
     """The module of an architecture, or None. Only what a model needs is imported."""
     if name not in FAMILIES:
         return None
-    from importlib import import_module
-    return import_module("llamacy.arch." + FAMILIES[name][0])
+    return getattr(__import__("llamacy.arch." + FAMILIES[name][0]).arch, FAMILIES[name][0])
 
 
 def rope_mode(name):

@@ -1,5 +1,5 @@
 """Plans and contexts as C runs them: Python lists become structs once, then a decode is one call."""
-from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE
+from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport errno
@@ -34,6 +34,30 @@ cdef int check(lcy_status status, str what) except -1:
     return 0
 
 
+@cython.final
+cdef class Held:
+    """The memory of a buffer, held for as long as C points into it. (Typed memoryviews would load `collections`.)"""
+    cdef Py_buffer view
+
+    def __cinit__(self, owner, Py_ssize_t itemsize=1, bint writable=False):
+        PyObject_GetBuffer(owner, &self.view, PyBUF_ND | PyBUF_FORMAT | (PyBUF_WRITABLE if writable else 0))
+        if self.view.itemsize != itemsize:
+            PyBuffer_Release(&self.view)
+            raise ValueError("a buffer of items of %d bytes, expected %d" % (self.view.itemsize, itemsize))
+
+    def __dealloc__(self):
+        PyBuffer_Release(&self.view)
+
+    cdef uint8_t *bytes(self) noexcept nogil:
+        return <uint8_t *> self.view.buf
+
+    cdef float *floats(self) noexcept nogil:
+        return <float *> self.view.buf
+
+    cdef Py_ssize_t count(self) noexcept nogil:
+        return self.view.len // self.view.itemsize
+
+
 def dot_with(int type):
     """The format that activations must have for weights of `type`; None if there are no such weights."""
     cdef const lcy_format *f = lcy_format_of(type)
@@ -57,26 +81,28 @@ def isa_names():
     return names
 
 
-def lock_memory(const uint8_t[::1] data not None):
+def lock_memory(data):
     """Pin the pages of a buffer; None, or why the system refused."""
-    if data.shape[0] == 0 or mlock(&data[0], <size_t> data.shape[0]) == 0:
+    cdef Held held = Held(data)
+    if mlock(held.bytes(), <size_t> held.count()) == 0:
         return None
     return strerror(errno).decode("utf-8", "replace")
 
 
-def first_bad_row(int type, int64_t n, const uint8_t[::1] rows not None):
-    """Index of the first row with a value that is not finite; -1 if there is none. rows: whole rows of n elements."""
+def first_bad_row(int type, int64_t n, data):
+    """Index of the first row with a value that is not finite; -1 if there is none. data: whole rows of n elements."""
+    cdef Held rows = Held(data)
     cdef const lcy_format *f = lcy_format_of(type)
     cdef int64_t stride = <int64_t> lcy_row_bytes(type, n), r = 0, i, bad = -1
     cdef float *row
-    if f is NULL or f.to_float is NULL or stride == 0 or rows.shape[0] == 0:
+    if f is NULL or f.to_float is NULL or stride == 0:
         return -1
     row = <float *> malloc(<size_t> n * sizeof(float))
     if row is NULL:
         raise MemoryError("no memory to check a tensor's values")
     with nogil:
-        while bad < 0 and (r + 1) * stride <= rows.shape[0]:
-            f.to_float(n, row, &rows[r * stride])
+        while bad < 0 and (r + 1) * stride <= rows.count():
+            f.to_float(n, row, rows.bytes() + r * stride)
             for i in range(n):
                 if not isfinite(row[i]):
                     bad = r
@@ -86,38 +112,37 @@ def first_bad_row(int type, int64_t n, const uint8_t[::1] rows not None):
     return bad
 
 
-def add_low_rank(int type, int64_t k, const uint8_t[::1] base not None, int base_type, const float[:, ::1] a not None,
-                 const float[:, ::1] b not None, float scaling, uint8_t[::1] out not None):
+def add_low_rank(int type, int64_t k, base, int base_type, a, b, int64_t rank, float scaling, out):
     """out = base + scaling * (b . a), row by row, each row back in `type`.
 
-    Shapes  base (rows of k elements of base_type), a (k, r), b (rows, r), out (rows of k elements of type).
-    Errors  ValueError: a type that cannot be read or written.
+    Shapes  base (rows of k elements of base_type), a (k, rank), b (rows, rank) float32, out (rows of k elements of type).
+    Errors  ValueError: a type that cannot be read or written, or sizes that do not fit.
     """
     cdef const lcy_format *fb = lcy_format_of(base_type)
     cdef const lcy_format *fo = lcy_format_of(type)
-    cdef int64_t rows = b.shape[0], rank = a.shape[1], r, i, j
+    cdef Held hb = Held(base), ha = Held(a, 4), hr = Held(b, 4), ho = Held(out, 1, True)
+    cdef int64_t rows = hr.count() // rank, r, i, j
     cdef int64_t in_stride = <int64_t> lcy_row_bytes(base_type, k), out_stride = <int64_t> lcy_row_bytes(type, k)
     cdef float sum
     cdef float *row
-    if fb is NULL or fb.to_float is NULL or fo is NULL or (fo.from_float is NULL and type != LCY_F32):
+    cdef float *left = ha.floats()
+    cdef float *right = hr.floats()
+    if fb is NULL or fb.to_float is NULL or fo is NULL or fo.from_float is NULL:
         raise ValueError("a LoRA adapter cannot be applied to tensors of this type")
-    if a.shape[0] != k or base.shape[0] != rows * in_stride or out.shape[0] != rows * out_stride:
+    if ha.count() != k * rank or hb.count() != rows * in_stride or ho.count() != rows * out_stride:
         raise ValueError("shapes of adapter and tensor do not fit")
     row = <float *> malloc(<size_t> k * sizeof(float))
     if row is NULL:
         raise MemoryError("no memory to apply a LoRA adapter")
     with nogil:
         for r in range(rows):
-            fb.to_float(k, row, &base[r * in_stride])
+            fb.to_float(k, row, hb.bytes() + r * in_stride)
             for i in range(k):
                 sum = 0
                 for j in range(rank):
-                    sum += a[i, j] * b[r, j]
+                    sum += left[i * rank + j] * right[r * rank + j]
                 row[i] += sum * scaling
-            if type == LCY_F32:
-                memcpy(&out[r * out_stride], row, <size_t> out_stride)
-            else:
-                fo.from_float(k, &out[r * out_stride], row)
+            fo.from_float(k, ho.bytes() + r * out_stride, row)
     free(row)
 
 
@@ -156,13 +181,13 @@ cdef class Plan:
             head_k=sizes["head_k"], head_v=sizes["head_v"])
 
     cdef int fill_tensor(self, lcy_tensor *t, tuple row) except -1:
-        cdef const uint8_t[::1] data = row[4]
+        cdef Held data = Held(row[4])
         t.type, t.slices, t.k, t.rows = row[0], row[1], row[2], row[3]
         t.stride = <int64_t> lcy_row_bytes(t.type, t.k)
-        if t.stride == 0 or data.shape[0] < t.stride * t.rows * t.slices:
+        if t.stride == 0 or data.count() < t.stride * t.rows * t.slices:
             raise ValueError("a tensor is smaller than its shape says")
-        t.data = &data[0]
-        self.owners.append(row[4])
+        t.data = data.bytes()
+        self.owners.append(data)
         return 0
 
     def __dealloc__(self):
@@ -250,14 +275,14 @@ cdef class Runner:
               if status == LCY_E_ARG else "no memory for the context: try a smaller -c or -ub")
 
     cdef int fill_rope(self, lcy_rope *r, dict rope) except -1:
-        cdef const float[::1] factors
+        cdef Held factors
         r.n_dims, r.mode, r.orig_ctx = rope["n_dims"], rope["mode"], rope["orig_ctx"]
         r.base, r.freq_scale, r.ext_factor = rope["base"], rope["freq_scale"], rope["ext_factor"]
         r.attn_factor, r.beta_fast, r.beta_slow = rope["attn_factor"], rope["beta_fast"], rope["beta_slow"]
         if rope.get("factors") is not None:
-            factors = rope["factors"]
-            r.factors = &factors[0]
-            self.factors.append(rope["factors"])
+            factors = Held(rope["factors"], 4)
+            r.factors = factors.floats()
+            self.factors.append(factors)
         return 0
 
     cdef lcy_ctx *handle(self) except NULL:
@@ -277,29 +302,43 @@ cdef class Runner:
         free(self.control)
         free(self.sums)
 
-    def decode(self, const int32_t[::1] token not None, const int32_t[::1] pos not None,
-               const int32_t[::1] seq not None, const uint8_t[::1] want=None):
-        """Run a batch. Shapes: token, pos, seq (n,); want (n,) or None: the last.
+    def decode(self, tokens, pos, seq, want=None):
+        """Run a batch. tokens, pos, seq: n integers each; want: n bytes, nonzero where logits are kept, or None: the last.
 
         Errors  ContextFull: no room, nothing has changed. ValueError: a token, position or sequence out of range. What a
                 signal handler raised: the batch's cells are free again.
         """
+        cdef int32_t n = len(tokens), i
+        cdef int32_t *numbers
+        if len(pos) != n or len(seq) != n or n == 0 or (want is not None and len(want) != n):
+            raise ValueError("tokens, positions and sequences differ in number, or there are none")
+        numbers = <int32_t *> malloc(3 * sizeof(int32_t) * n)
+        if numbers is NULL:
+            raise MemoryError("no memory for a batch")
+        try:
+            for i in range(n):
+                numbers[i], numbers[n + i], numbers[2 * n + i] = tokens[i], pos[i], seq[i]
+            self.decode_batch(n, numbers, None if want is None else Held(want))
+        except OverflowError:
+            raise ValueError("a token, position or sequence is out of range") from None
+        finally:
+            free(numbers)
+
+    cdef int decode_batch(self, int32_t n, const int32_t *numbers, Held want) except -1:
         cdef lcy_ctx *ctx = self.handle()
         cdef lcy_status status
         cdef lcy_batch b
-        if pos.shape[0] != token.shape[0] or seq.shape[0] != token.shape[0] or token.shape[0] == 0:
-            raise ValueError("tokens, positions and sequences differ in number, or there are none")
-        b.n = <int32_t> token.shape[0]
-        b.token, b.pos, b.seq = &token[0], &pos[0], &seq[0]
-        b.want = NULL if want is None else <uint8_t *> &want[0]
+        b.n = n
+        b.token, b.pos, b.seq = numbers, numbers + n, numbers + 2 * n
+        b.want = NULL if want is None else want.bytes()
         self.error = None
         with nogil:
             status = lcy_ctx_decode(ctx, &b)
         if self.error is not None:
             error, self.error = self.error, None
             raise error
-        check(status, "the context has no room for these tokens" if status == LCY_E_FULL else
-              "a token, position or sequence is out of range" if status == LCY_E_ARG else "decoding was stopped")
+        return check(status, "the context has no room for these tokens" if status == LCY_E_FULL else
+                     "a token, position or sequence is out of range" if status == LCY_E_ARG else "decoding was stopped")
 
     def logits(self, int row=0):
         """(n_vocab,) float32 of output `row`, a writable view that the next decode overwrites."""
@@ -316,34 +355,38 @@ cdef class Runner:
     def scratch_bytes(self):
         return lcy_ctx_scratch_bytes(self.handle())
 
-    def set_control(self, const float[::1] rows):
+    def set_control(self, rows):
         """(n_layers * n_embd,) float32, copied; None removes the vectors."""
+        cdef Held held
         lcy_ctx_control(self.handle(), NULL)
         free(self.control)
         self.control = NULL
         if rows is None:
             return
-        self.control = <float *> malloc(<size_t> rows.shape[0] * sizeof(float))
+        held = Held(rows, 4)
+        self.control = <float *> malloc(held.view.len)
         if self.control is NULL:
             raise MemoryError("no memory for control vectors")
-        memcpy(self.control, &rows[0], <size_t> rows.shape[0] * sizeof(float))
+        memcpy(self.control, held.view.buf, held.view.len)
         lcy_ctx_control(self.ctx, self.control)
 
     def collect(self, dict squares not None):
         """From now on add to squares[name], writable float32 (slices * k,), the squares of what that tensor is multiplied with."""
-        cdef float[::1] sums
+        cdef Held sums
         cdef int i
+        held = []
         if self.sums is NULL:
             self.sums = <float **> calloc(len(self.plan.names) + 1, sizeof(float *))
         if self.sums is NULL:
             raise MemoryError("no memory to collect activations")
         for i, name in enumerate(self.plan.names):
             if name in squares:
-                sums = squares[name]
-                if sums.shape[0] != self.plan.tensors[i].k * self.plan.tensors[i].slices:
+                sums = Held(squares[name], 4, True)
+                if sums.count() != self.plan.tensors[i].k * self.plan.tensors[i].slices:
                     raise ValueError("sums of another size than the rows of '%s'" % name)
-                self.sums[i] = &sums[0]
-        self.squares = squares
+                self.sums[i] = sums.floats()
+                held.append(sums)
+        self.squares = held
         lcy_ctx_collect(self.handle(), self.sums)
 
     def kv_clear(self):
@@ -392,13 +435,14 @@ cdef class Runner:
               "V of this type cannot be stored transposed")
         return out
 
-    def kv_write(self, int32_t cells, bint transposed, const uint8_t[::1] data not None, list where not None):
+    def kv_write(self, int32_t cells, bint transposed, data, list where not None):
         """The reverse of kv_read; where: [(position, bits of sequences)] of the cells. Replaces all that is there."""
         cdef lcy_ctx *ctx = self.handle()
+        cdef Held held = Held(data)
         cdef int32_t *pos
         cdef uint64_t *seqs
         cdef int32_t i
-        if data.shape[0] != lcy_ctx_kv_bytes(ctx, cells) or len(where) != cells:
+        if held.count() != lcy_ctx_kv_bytes(ctx, cells) or len(where) != cells:
             raise ValueError("the state does not have the size of %d cells" % cells)
         pos = <int32_t *> malloc(sizeof(int32_t) * (cells + 1))
         seqs = <uint64_t *> malloc(sizeof(uint64_t) * (cells + 1))
@@ -409,7 +453,7 @@ cdef class Runner:
                 pos[i], seqs[i] = where[i]
             check(lcy_ctx_kv_set_cells(ctx, cells, pos, seqs), "the state has more cells than the context")
             if cells:
-                check(lcy_ctx_kv_write(ctx, cells, transposed, &data[0]), "V of this type cannot be stored transposed")
+                check(lcy_ctx_kv_write(ctx, cells, transposed, held.bytes()), "V of this type cannot be stored transposed")
         finally:
             free(pos)
             free(seqs)

@@ -1,6 +1,5 @@
 """A context: one model's cache, threads and scratch memory, and the decode call."""
 
-from array import array
 from time import perf_counter
 
 from llamacy.arch import rope_mode
@@ -133,7 +132,7 @@ class Context:
         """
         n = len(tokens)
         start = perf_counter()
-        self._run.decode(array("i", tokens), array("i", range(pos, pos + n)), array("i", [seq]) * n)
+        self._run.decode(tokens, range(pos, pos + n), (seq,) * n)
         self.timings.add(n, perf_counter() - start)
 
     def abort(self):
@@ -146,6 +145,7 @@ class Context:
     def collect_squares(self, wanted):
         """{name: float32 array (slices * k)} of the weights that `wanted(name)` picks; from now on each decode adds the squares
         of what they are multiplied with: what an importance matrix is made of."""
+        from array import array
         squares = {w.name: array("f", bytes(4 * w.k * w.slices)) for w in self.model.weights.all() if wanted(w.name)}
         self._run.collect(squares)
         return squares
@@ -195,6 +195,7 @@ class Context:
 
     def set_control_vector(self, vectors, layer_start=0, layer_end=0):
         """vectors: {layer index from 1: float32 buffer (n_embd)}; empty removes them. Layers outside the range stay free."""
+        from array import array
         hp = self.model.hparams
         if not vectors:
             self._run.set_control(None)

@@ -76,12 +76,10 @@ class Adapter:
 
 
 def floats(part):
-    """(rows, rank) float32 of one part."""
+    """(rows, rank, float32 values) of one part."""
     ne, type, data = part
-    shape = (ne[1] if len(ne) == 2 else 1, ne[0])
-    if type == 1:
-        data = array("f", memoryview(data).cast("e").tolist())
-    return memoryview(bytes(data)).cast("f", shape)
+    values = array("f", memoryview(bytes(data)).cast("f" if type == 0 else "e").tolist())
+    return (ne[1] if len(ne) == 2 else 1), ne[0], values
 
 
 def apply(model, path, scale, base_path, log):
@@ -103,11 +101,11 @@ def apply(model, path, scale, base_path, log):
             warned = True
             log(WHO + b"warning: using a lora adapter with a quantized model may result in poor quality, use a f16 or f32 "
                 b"base model with --lora-base\n")
-        a, b = floats(parts["A"]), floats(parts["B"])
-        if a.shape[1] != b.shape[1] or a.shape[0] != weight.k or b.shape[0] != weight.rows or weight.slices != 1:
-            raise adapter.error(f"incompatible tensor dimensions ({a.shape[0]} and {b.shape[0]}) for '{weight.name}'; "
+        (k, rank, a), (rows, rank_b, b) = floats(parts["A"]), floats(parts["B"])
+        if rank != rank_b or (k, rows, 1) != (weight.k, weight.rows, weight.slices):
+            raise adapter.error(f"incompatible tensor dimensions ({k} and {rows}) for '{weight.name}'; "
                                 f"are you sure that this adapter is for this model?")
-        add_low_rank(weight.type, weight.k, source.data, source.type, a, b, scaling, weight.data)
+        add_low_rank(weight.type, weight.k, source.data, source.type, a, b, rank, scaling, weight.data)
         done += 1
         if done % 4 == 0:
             log(b".")

@@ -6,13 +6,12 @@ layer K rows, then V; per cell i32 position, u64 number of sequences, i32 each.
 Source  llama_state_get_data of llama.cpp b2794, session version 6.
 """
 
-from array import array
 from struct import Struct, error as StructError, pack
 
 from llamacy.errors import LlamacyError
 
 HPARAMS = Struct("<BBxx13I4fI4I3f2Bxxiii")
-KINDS = {"no vocab": 0, "SPM": 1, "BPE": 2, "WPM": 3}
+TOKEN_TYPES = 0  # n_vocab_type: kinds of tokens that BERT tells apart (tokenizer.ggml.token_type_count)
 SCALINGS = {"none": 0, "linear": 1, "yarn": 2}
 MAX_RNG = 65536
 
@@ -23,7 +22,7 @@ def header(model):
     hp = model.hparams
     return HPARAMS.pack(
         0, hp.rope_finetuned, hp.n_vocab, hp.n_ctx_train, hp.n_embd, hp.n_head, hp.n_head_kv, hp.n_layer, hp.n_rot,
-        hp.n_embd_head_k, hp.n_embd_head_v, hp.n_ff, hp.n_expert, hp.n_expert_used, KINDS[model.vocab.kind], hp.f_norm_eps,
+        hp.n_embd_head_k, hp.n_embd_head_v, hp.n_ff, hp.n_expert, hp.n_expert_used, TOKEN_TYPES, hp.f_norm_eps,
         hp.f_norm_rms_eps, hp.rope_freq_base, hp.rope_freq_scale, hp.n_yarn_orig_ctx, 0, 0, 0, 0, 0.0, 0.0, 0.0, 1, 0, 0,
         rope_mode(model.arch), SCALINGS[hp.rope_scaling])
 
@@ -88,9 +87,7 @@ def load(ctx, buffer, log):
 
 def floats(r, what):
     n, = r.numbers("Q", f"number of {what}")
-    values = array("f")
-    values.frombytes(r.take(4 * min(n, 1 << 40), what))
-    return memoryview(values)
+    return memoryview(bytes(r.take(4 * min(n, 1 << 40), what))).cast("f")
 
 
 def check_cache(ctx, size, top, transposed):

@@ -39,7 +39,7 @@ def wanted_logits(model, ids, positions):
     want = bytearray(n)
     for p in positions:
         want[p] = 1
-    context._run.decode(array("i", ids), array("i", range(n)), array("i", [0] * n), want)
+    context._run.decode([int(i) for i in ids], range(n), [0] * n, want)
     return np.stack([np.array(context._run.logits(i)) for i in range(len(positions))])
 
 

@@ -3,13 +3,15 @@
 from time import perf_counter
 
 from llamacy.arch import rope_mode
-from llamacy.engine._run import Runner, isa_names, row_bytes
+from llamacy.engine._run import Runner, row_bytes
 from llamacy.errors import LlamacyError
 
 CACHE_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "iq4_nl": 20}
 MIB = 1024.0 * 1024.0
 PAD = 256       # cells come in multiples of this
 MIN_BATCH = 32
+MAX_THREADS = 512
+MAX_CTX = 1 << 26   # cells; far beyond any model, and their rows still have addresses
 
 
 class Timings:
@@ -45,7 +47,7 @@ class Context:
     Errors  LlamacyError: sizes or cache types that cannot be. MemoryError: no room for the cache.
     """
 
-    def __init__(self, model, *, n_ctx=512, n_batch=2048, n_ubatch=512, n_threads=1, n_threads_batch=None, type_k="f16",
+    def __init__(self, model, *, n_ctx=512, n_batch=2048, n_ubatch=512, n_threads=1, n_threads_batch=-1, type_k="f16",
                  type_v="f16", flash_attn=False, rope_freq_base=0.0, rope_freq_scale=0.0, rope_scaling=None, yarn_orig_ctx=0,
                  yarn_ext_factor=-1.0, yarn_attn_factor=1.0, yarn_beta_fast=32.0, yarn_beta_slow=1.0, defrag_thold=-1.0,
                  seed=0, n_seq_max=1, n_outputs=1, log=nothing):
@@ -58,8 +60,8 @@ class Context:
         self.types(type_k, type_v)
         rope = self.rope(rope_freq_base, rope_freq_scale, rope_scaling, yarn_orig_ctx, yarn_ext_factor, yarn_attn_factor,
                          yarn_beta_fast, yarn_beta_slow)
-        par = {"n_ctx": self.n_ctx, "n_ubatch": self.n_ubatch, "n_outputs": n_outputs, "n_threads": max(1, n_threads),
-               "n_threads_batch": max(1, n_threads_batch or n_threads), "type_k": CACHE_TYPES[type_k],
+        par = {"n_ctx": self.n_ctx, "n_ubatch": self.n_ubatch, "n_outputs": n_outputs, "n_threads": clamp(n_threads),
+               "n_threads_batch": clamp(n_threads_batch if n_threads_batch > 0 else n_threads), "type_k": CACHE_TYPES[type_k],
                "type_v": CACHE_TYPES[type_v], "flash": int(self.flash_attn)}
         self._plan = model.plan()
         try:
@@ -73,9 +75,10 @@ class Context:
         if n_batch < 0 or n_ubatch < 0:
             raise LlamacyError(f"-b {n_batch} -ub {n_ubatch}: expected 0 or more")
         if not n_batch and not n_ubatch:
-            log(b"llama_new_context_with_model: n_batch and n_ubatch cannot both be zero\n")
             raise LlamacyError("n_batch and n_ubatch cannot both be zero")
         wanted = n_ctx if n_ctx > 0 else self.model.hparams.n_ctx_train
+        if wanted > MAX_CTX:
+            raise LlamacyError(f"a context of {wanted} tokens, expected at most {MAX_CTX}")
         self.n_ctx = -(-wanted // PAD) * PAD
         self.n_batch = min(self.n_ctx, n_batch)
         if self.n_batch < MIN_BATCH:
@@ -213,6 +216,6 @@ class Context:
         self._run.close()
 
 
-def kernels():
-    """Names of the ISA levels in use, weakest first."""
-    return isa_names()
+def clamp(threads):
+    """More threads than this are a typing error, and each costs memory."""
+    return min(max(1, threads), MAX_THREADS)

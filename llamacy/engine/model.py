@@ -45,7 +45,7 @@ class Model:
         self.size = sum(t.nbytes for t in self.gguf.tensors.values())
         self.n_params = sum(count(t.ne) for t in self.gguf.tensors.values())
         report.vocabulary(self.vocab)
-        self.desc = report.model(self)
+        self.desc = report.model(self).decode()
         if check_tensors:
             self.check_values()
         if use_mlock:

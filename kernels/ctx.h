@@ -14,7 +14,24 @@ typedef struct lcy_scratch {
     float *row;    /* (max(head_k, head_v)) */
     float *values; /* (n_ctx, head_v); only when V is neither F16 nor F32 */
     uint8_t *packed; /* one head of a query in the format that K is multiplied with */
+    float *result;   /* (LCY_HELP_FLOATS) a chunk of a matrix product before it is put into place */
 } lcy_scratch;
+
+enum {
+    LCY_HELP_CHUNKS = 1024, /* of a turn whose chunks several threads may compute */
+    LCY_HELP_FLOATS = 1024  /* results of such a chunk */
+};
+
+/* The turn that is running; see run.c. Threads read it while another may open the next one. */
+typedef struct lcy_run {
+    lcy_gate gate;               /* turns with every turn */
+    _Alignas(64) atomic_uint_fast64_t ticket;
+    _Alignas(64) atomic_int done; /* chunks */
+    atomic_int running, first, end, chunks, can_help, tokens, n_threads;
+    uint64_t turn;               /* never repeats in the life of a context */
+    int stopped;
+    atomic_uint_fast64_t *won;   /* (LCY_HELP_CHUNKS) the last turn in which this chunk was put into place */
+} lcy_run;
 
 /* The micro-batch that is running. */
 typedef struct lcy_ubatch {
@@ -41,15 +58,26 @@ struct lcy_ctx {
     float *logits, *control;
     float *const *sums;        /* (n_tensors) of squared inputs; NULL: nobody asks */
     lcy_ubatch ub;
-    atomic_int *taken;         /* (n_steps) chunks handed out */
-    int stop;                  /* decided by the last thread at a barrier, read by all after it */
+    lcy_run run;
     atomic_int abort;
     int64_t next_poll_ns, scratch_bytes;
 };
 
 /* How a step is cut, and the work of one piece. Defined in steps.c. */
+int32_t lcy_step_tokens(const lcy_ctx *ctx, const lcy_step *step);
 int32_t lcy_step_chunks(const lcy_ctx *ctx, const lcy_step *step, int n_threads);
 void lcy_step_run(lcy_ctx *ctx, const lcy_step *step, int n_threads, int32_t chunk, lcy_scratch *scratch);
+
+/* The same in two halves, for chunks that more than one thread may compute. `compute` reads nothing of the micro-batch but
+ * the input's rows: it may run late. */
+int lcy_step_can_help(const lcy_ctx *ctx, const lcy_step *step, int n_threads);
+void lcy_step_compute(const lcy_ctx *ctx, const lcy_step *step, int n_threads, int32_t tokens, int32_t chunk, float *result);
+void lcy_step_place(lcy_ctx *ctx, const lcy_step *step, int n_threads, int32_t tokens, int32_t chunk, const float *result);
+
+/* All steps on n_threads threads; 1: stopped by the abort flag. Defined in run.c. */
+int lcy_run_ubatch(lcy_ctx *ctx, int n_threads);
+void lcy_run_thread(void *ctx, int thread);
+int64_t lcy_now_ns(void);
 
 /* cos and sin of the angles of one position, (n_dims / 2) pairs. Defined in rope.c. */
 void lcy_rope_angles(const lcy_rope *rope, int32_t pos, float *cos_sin);

@@ -1,18 +1,9 @@
-/* plan.c: the context of a plan, and the loop that runs it on all threads. */
+/* plan.c: the context of a plan: its memory, its micro-batches. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "ctx.h"
-
-enum { POLL_NS = 20 * 1000 * 1000 };
-
-static int64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* ---- birth and death ---- */
 
@@ -43,8 +34,9 @@ static lcy_status claim_scratch(lcy_ctx *ctx, lcy_scratch *s) {
     s->scores = claim(ctx, 4 * (int64_t)ctx->par.n_ctx);
     s->row = claim(ctx, 4 * head);
     s->packed = claim(ctx, packed_head_bytes(ctx));
+    s->result = claim(ctx, 4 * LCY_HELP_FLOATS);
     s->values = convert ? claim(ctx, 4 * (int64_t)ctx->par.n_ctx * plan->head_v) : NULL;
-    return s->scores && s->row && s->packed && (s->values || !convert) ? LCY_OK : LCY_E_NOMEM;
+    return s->scores && s->row && s->packed && s->result && (s->values || !convert) ? LCY_OK : LCY_E_NOMEM;
 }
 
 static lcy_status claim_ubatch(lcy_ctx *ctx) {
@@ -66,10 +58,10 @@ static lcy_status claim_all(lcy_ctx *ctx) {
     if (kv) return kv;
     ctx->arena = claim(ctx, plan->arena * par->n_ubatch);
     ctx->logits = claim(ctx, 4 * (int64_t)par->n_outputs * plan->n_vocab);
-    ctx->taken = claim(ctx, (int64_t)sizeof *ctx->taken * plan->n_steps);
+    ctx->run.won = claim(ctx, (int64_t)sizeof *ctx->run.won * LCY_HELP_CHUNKS);
     ctx->iota = claim(ctx, 4 * (int64_t)par->n_ctx);
     ctx->scratch = claim(ctx, (int64_t)sizeof *ctx->scratch * threads);
-    if (!ctx->arena || !ctx->logits || !ctx->taken || !ctx->iota || !ctx->scratch || claim_ubatch(ctx))
+    if (!ctx->arena || !ctx->logits || !ctx->run.won || !ctx->iota || !ctx->scratch || claim_ubatch(ctx))
         return LCY_E_NOMEM;
     for (int32_t i = 0; i < par->n_ctx; i++) ctx->iota[i] = i;
     for (int i = 0; i < threads; i++)
@@ -77,7 +69,8 @@ static lcy_status claim_all(lcy_ctx *ctx) {
     for (int i = 0; i < LCY_MAX_ROPES; i++)
         if (par->rope[i].n_dims && !(ctx->angles[i] = claim(ctx, 4 * (int64_t)par->n_ubatch * par->rope[i].n_dims)))
             return LCY_E_NOMEM;
-    ctx->pool = lcy_pool_new(threads);
+    if (lcy_gate_init(&ctx->run.gate)) return LCY_E_NOMEM;
+    ctx->pool = lcy_pool_new(threads, lcy_run_thread, ctx);
     return ctx->pool ? LCY_OK : LCY_E_NOMEM;
 }
 
@@ -103,8 +96,9 @@ static int runnable(const lcy_plan *plan, const lcy_kernels *k, const lcy_ctx_pa
 
 lcy_status lcy_ctx_new(lcy_ctx **out, const lcy_plan *plan, const lcy_ctx_params *params) {
     *out = NULL;
-    lcy_ctx *ctx = calloc(1, sizeof *ctx);
+    lcy_ctx *ctx = aligned_alloc(64, (sizeof *ctx + 63) & ~(size_t)63); /* its gate fills a cache line of its own */
     if (!ctx) return LCY_E_NOMEM;
+    memset(ctx, 0, sizeof *ctx);
     ctx->plan = plan;
     ctx->par = *params;
     lcy_kernels_init(&ctx->kernels, lcy_cpu_features());
@@ -123,6 +117,7 @@ static void release_scratch(lcy_scratch *s) {
     free(s->row);
     free(s->packed);
     free(s->values);
+    free(s->result);
 }
 
 void lcy_ctx_free(lcy_ctx *ctx) {
@@ -134,7 +129,7 @@ void lcy_ctx_free(lcy_ctx *ctx) {
     lcy_kv_release(&ctx->kv);
     free(ctx->scratch);
     free(ctx->iota);
-    free(ctx->taken);
+    free(ctx->run.won);
     free(ctx->logits);
     free(ctx->arena);
     free(ctx->ub.cell);
@@ -142,44 +137,6 @@ void lcy_ctx_free(lcy_ctx *ctx) {
     free(ctx->ub.seen);
     free((void *)ctx->ub.order);
     free(ctx);
-}
-
-/* ---- the loop ---- */
-
-static void decide(void *arg) {
-    lcy_ctx *ctx = arg;
-    ctx->stop = atomic_load(&ctx->abort);
-}
-
-/* The caller's thread asks, at most every 20 ms, whether to go on. */
-static void poll(lcy_ctx *ctx) {
-    if (!ctx->par.poll || now_ns() < ctx->next_poll_ns) return;
-    if (ctx->par.poll(ctx->par.poll_arg)) atomic_store(&ctx->abort, 1);
-    ctx->next_poll_ns = now_ns() + POLL_NS;
-}
-
-/* Steps from `first` that are one chunk each are done together by one thread, without a barrier between them. */
-static int32_t end_of_group(const lcy_ctx *ctx, int32_t first, int n_threads) {
-    const lcy_plan *plan = ctx->plan;
-    int32_t i = first;
-    while (i < plan->n_steps && lcy_step_chunks(ctx, &plan->steps[i], n_threads) <= 1) i++;
-    return i > first ? i : first + 1;
-}
-
-static void run_steps(void *arg, int thread, int n_threads) {
-    lcy_ctx *ctx = arg;
-    const lcy_plan *plan = ctx->plan;
-    for (int32_t i = 0; i < plan->n_steps && !ctx->stop;) {
-        const int32_t end = end_of_group(ctx, i, n_threads);
-        const int32_t chunks = end - i > 1 ? 1 : lcy_step_chunks(ctx, &plan->steps[i], n_threads);
-        for (int32_t c; (c = atomic_fetch_add(&ctx->taken[i], 1)) < chunks;)
-            for (int32_t s = i; s < end; s++)
-                if (lcy_step_chunks(ctx, &plan->steps[s], n_threads))
-                    lcy_step_run(ctx, &plan->steps[s], n_threads, c, &ctx->scratch[thread]);
-        lcy_pool_barrier(ctx->pool, n_threads, decide, ctx);
-        if (thread == 0) poll(ctx);
-        i = end;
-    }
 }
 
 /* ---- decoding ---- */
@@ -228,7 +185,6 @@ static lcy_status prepare(lcy_ctx *ctx, const lcy_batch *b, int32_t first, int32
     for (int i = 0; i < LCY_MAX_ROPES; i++)
         for (int32_t t = 0; t < n && ctx->angles[i]; t++)
             lcy_rope_angles(&ctx->par.rope[i], ub->pos[t], ctx->angles[i] + (int64_t)t * ctx->par.rope[i].n_dims);
-    memset((void *)ctx->taken, 0, sizeof *ctx->taken * (size_t)ctx->plan->n_steps);
     return LCY_OK;
 }
 
@@ -242,14 +198,11 @@ lcy_status lcy_ctx_decode(lcy_ctx *ctx, const lcy_batch *b) {
     if (!st) st = lcy_ctx_kv_turn(ctx);
     if (st) return st;
     atomic_store(&ctx->abort, 0);
-    ctx->stop = 0;
-    ctx->next_poll_ns = now_ns() + POLL_NS;
     ctx->ub.logits = ctx->logits;
     for (int32_t first = 0; first < b->n && !st; first += ctx->par.n_ubatch) {
         const int32_t left = b->n - first, n = left < ctx->par.n_ubatch ? left : ctx->par.n_ubatch;
         st = prepare(ctx, b, first, n);
-        if (!st) lcy_pool_run(ctx->pool, n > 1 ? ctx->par.n_threads_batch : ctx->par.n_threads, run_steps, ctx);
-        if (!st && ctx->stop) st = LCY_E_ABORTED;
+        if (!st && lcy_run_ubatch(ctx, n > 1 ? ctx->par.n_threads_batch : ctx->par.n_threads)) st = LCY_E_ABORTED;
         if (st) give_back(ctx, b, first + n);
         ctx->ub.logits += (int64_t)ctx->ub.n_out * ctx->plan->n_vocab;
     }

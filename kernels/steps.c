@@ -137,6 +137,30 @@ static int32_t tokens_per_chunk(int32_t tokens, int n_threads) {
     return per < 4 ? 4 : per;
 }
 
+/* ---- squares of inputs, for importance matrices ---- */
+
+static void add_squares(int64_t n, float *sum, const float *x) {
+    for (int64_t i = 0; i < n; i++) sum[i] += x[i] * x[i];
+}
+
+/* Done by the thread that has the step's first chunk: what goes into each weight, or into each chosen expert. */
+static void collect(lcy_ctx *ctx, const lcy_step *s) {
+    for (int32_t t = 0; t < tokens_of(ctx, s); t++) {
+        const float *x = row_of(ctx, s->in[2], t);
+        for (int32_t i = 0; i < s->n; i++) {
+            float *sum = ctx->sums[s->w[i]];
+            const int64_t k = tensor_of(ctx, s->w[i])->k;
+            if (!sum) continue;
+            if (s->op == LCY_OP_MATMUL) {
+                add_squares(k, sum, x);
+                continue;
+            }
+            const int32_t *id = row_of(ctx, s->in[1], t);
+            for (int32_t j = 0; j < s->p[0]; j++) add_squares(k, sum + id[j] * k, x + (s->p[1] ? j * k : 0));
+        }
+    }
+}
+
 /* ---- matrix products ---- */
 
 static int64_t rows_of(const lcy_ctx *ctx, const lcy_step *s) {
@@ -146,8 +170,8 @@ static int64_t rows_of(const lcy_ctx *ctx, const lcy_step *s) {
 }
 
 /* Rows in a chunk: several chunks per thread, so that a thread which the system delays does not hold up the others. */
-static int64_t rows_per_chunk(const lcy_ctx *ctx, const lcy_step *s, int n_threads) {
-    const int64_t rows = rows_of(ctx, s), work = rows * tensor_of(ctx, s->w[0])->k * tokens_of(ctx, s);
+static int64_t rows_per_chunk(const lcy_ctx *ctx, const lcy_step *s, int n_threads, int32_t tokens) {
+    const int64_t rows = rows_of(ctx, s), work = rows * tensor_of(ctx, s->w[0])->k * tokens;
     if (n_threads == 1 || work < SMALL_WORK) return rows;
     const int64_t wish = rows / (8 * n_threads) / ROWS_ALIGN * ROWS_ALIGN;
     return wish < ROWS_ALIGN ? ROWS_ALIGN : wish > MAX_ROWS ? MAX_ROWS : wish;
@@ -156,44 +180,74 @@ static int64_t rows_per_chunk(const lcy_ctx *ctx, const lcy_step *s, int n_threa
 static int32_t chunks_of_rows(int64_t rows, int64_t per) { return (int32_t)((rows + per - 1) / per); }
 
 static int32_t matmul_chunks(const lcy_ctx *ctx, const lcy_step *s, int n_threads) {
-    const int64_t per = rows_per_chunk(ctx, s, n_threads);
+    const int64_t per = rows_per_chunk(ctx, s, n_threads, tokens_of(ctx, s));
     int32_t chunks = 0;
     for (int32_t i = 0; i < s->n; i++) chunks += chunks_of_rows(tensor_of(ctx, s->w[i])->rows, per);
     return chunks;
-}
-
-static void add_rows(const lcy_ctx *ctx, const lcy_step *s, int32_t i, int64_t r0, int64_t rows) {
-    const float *bias = vector_of(ctx, s->b[i]);
-    const int residual = s->in[1] >= 0;
-    for (int32_t t = 0; t < tokens_of(ctx, s) && (bias || residual); t++) {
-        float *y = (float *)row_of(ctx, s->out[i], t) + r0;
-        if (bias)
-            for (int64_t r = 0; r < rows; r++) y[r] += bias[r0 + r];
-        if (residual) {
-            const float *x = (const float *)row_of(ctx, s->in[1], t) + r0;
-            for (int64_t r = 0; r < rows; r++) y[r] += x[r];
-        }
-    }
 }
 
 static int64_t stride_of(const lcy_ctx *ctx, int32_t slot) {
     return slot == ctx->plan->logits ? (int64_t)ctx->plan->n_vocab * 4 : ctx->plan->slots[slot].bytes;
 }
 
-static void matmul(lcy_ctx *ctx, const lcy_step *s, int n_threads, int32_t chunk) {
-    const int64_t per = rows_per_chunk(ctx, s, n_threads);
+/* A chunk of a product: rows r0 .. r0 + rows - 1 of matrix i. */
+typedef struct {
+    int32_t i;
+    int64_t r0, rows;
+} slab;
+
+static slab slab_of(const lcy_ctx *ctx, const lcy_step *s, int n_threads, int32_t tokens, int32_t chunk) {
+    const int64_t per = rows_per_chunk(ctx, s, n_threads, tokens);
     int32_t i = 0;
-    for (;; i++) {
-        const int32_t chunks = chunks_of_rows(tensor_of(ctx, s->w[i])->rows, per);
-        if (chunk < chunks) break;
-        chunk -= chunks;
+    for (int32_t n; chunk >= (n = chunks_of_rows(tensor_of(ctx, s->w[i])->rows, per)); i++) chunk -= n;
+    const int64_t r0 = chunk * per, left = tensor_of(ctx, s->w[i])->rows - r0;
+    return (slab){i, r0, left < per ? left : per};
+}
+
+static void multiply(const lcy_ctx *ctx, const lcy_step *s, slab c, int32_t tokens, float *out, int64_t out_stride) {
+    const lcy_tensor *w = tensor_of(ctx, s->w[c.i]);
+    ctx->kernels.matmul[w->type](w->k, c.rows, tokens, (const uint8_t *)w->data + c.r0 * w->stride, w->stride,
+                                 row_of(ctx, s->in[0], 0), ctx->plan->slots[s->in[0]].bytes, out, out_stride);
+}
+
+/* What comes after the product: bias, then the residual. */
+static void finish(const lcy_ctx *ctx, const lcy_step *s, slab c, int32_t tokens) {
+    const float *bias = vector_of(ctx, s->b[c.i]);
+    const int residual = s->in[1] >= 0;
+    for (int32_t t = 0; t < tokens && (bias || residual); t++) {
+        float *y = (float *)row_of(ctx, s->out[c.i], t) + c.r0;
+        if (bias)
+            for (int64_t r = 0; r < c.rows; r++) y[r] += bias[c.r0 + r];
+        if (residual) {
+            const float *x = (const float *)row_of(ctx, s->in[1], t) + c.r0;
+            for (int64_t r = 0; r < c.rows; r++) y[r] += x[r];
+        }
     }
-    const lcy_tensor *w = tensor_of(ctx, s->w[i]);
-    const int64_t r0 = chunk * per, rows = w->rows - r0 < per ? w->rows - r0 : per;
-    ctx->kernels.matmul[w->type](w->k, rows, tokens_of(ctx, s), (const uint8_t *)w->data + r0 * w->stride, w->stride,
-                                 row_of(ctx, s->in[0], 0), stride_of(ctx, s->in[0]),
-                                 (float *)row_of(ctx, s->out[i], 0) + r0, stride_of(ctx, s->out[i]) / 4);
-    add_rows(ctx, s, i, r0, rows);
+}
+
+static void matmul(lcy_ctx *ctx, const lcy_step *s, int n_threads, int32_t chunk) {
+    const int32_t tokens = tokens_of(ctx, s);
+    const slab c = slab_of(ctx, s, n_threads, tokens, chunk);
+    multiply(ctx, s, c, tokens, (float *)row_of(ctx, s->out[c.i], 0) + c.r0, stride_of(ctx, s->out[c.i]) / 4);
+    finish(ctx, s, c, tokens);
+}
+
+int lcy_step_can_help(const lcy_ctx *ctx, const lcy_step *s, int n_threads) {
+    const int32_t tokens = tokens_of(ctx, s);
+    return s->op == LCY_OP_MATMUL && rows_per_chunk(ctx, s, n_threads, tokens) * tokens <= LCY_HELP_FLOATS;
+}
+
+void lcy_step_compute(const lcy_ctx *ctx, const lcy_step *s, int n_threads, int32_t tokens, int32_t chunk, float *result) {
+    const slab c = slab_of(ctx, s, n_threads, tokens, chunk);
+    multiply(ctx, s, c, tokens, result, c.rows);
+}
+
+void lcy_step_place(lcy_ctx *ctx, const lcy_step *s, int n_threads, int32_t tokens, int32_t chunk, const float *result) {
+    const slab c = slab_of(ctx, s, n_threads, tokens, chunk);
+    if (ctx->sums && chunk == 0) collect(ctx, s);
+    for (int32_t t = 0; t < tokens; t++)
+        memcpy((float *)row_of(ctx, s->out[c.i], t) + c.r0, result + t * c.rows, (size_t)c.rows * sizeof *result);
+    finish(ctx, s, c, tokens);
 }
 
 /* ---- experts: a chunk is some rows of one expert, for every token that chose it ---- */
@@ -216,30 +270,6 @@ static void experts(lcy_ctx *ctx, const lcy_step *s, int32_t chunk) {
                 ctx->kernels.matmul[w->type](w->k, rows, 1, rows_of_expert, w->stride,
                                              (uint8_t *)row_of(ctx, s->in[0], t) + j * x_bytes, 0,
                                              (float *)row_of(ctx, s->out[0], t) + j * w->rows + r0, 0);
-    }
-}
-
-/* ---- squares of inputs, for importance matrices ---- */
-
-static void add_squares(int64_t n, float *sum, const float *x) {
-    for (int64_t i = 0; i < n; i++) sum[i] += x[i] * x[i];
-}
-
-/* Done by the thread that has the step's first chunk: what goes into each weight, or into each chosen expert. */
-static void collect(lcy_ctx *ctx, const lcy_step *s) {
-    for (int32_t t = 0; t < tokens_of(ctx, s); t++) {
-        const float *x = row_of(ctx, s->in[2], t);
-        for (int32_t i = 0; i < s->n; i++) {
-            float *sum = ctx->sums[s->w[i]];
-            const int64_t k = tensor_of(ctx, s->w[i])->k;
-            if (!sum) continue;
-            if (s->op == LCY_OP_MATMUL) {
-                add_squares(k, sum, x);
-                continue;
-            }
-            const int32_t *id = row_of(ctx, s->in[1], t);
-            for (int32_t j = 0; j < s->p[0]; j++) add_squares(k, sum + id[j] * k, x + (s->p[1] ? j * k : 0));
-        }
     }
 }
 
@@ -320,7 +350,9 @@ static void attention(lcy_ctx *ctx, const lcy_step *s, int32_t chunk, int whole,
     }
 }
 
-/* ---- the two functions the executor knows ---- */
+/* ---- what run.c knows of all this ---- */
+
+int32_t lcy_step_tokens(const lcy_ctx *ctx, const lcy_step *s) { return tokens_of(ctx, s); }
 
 int32_t lcy_step_chunks(const lcy_ctx *ctx, const lcy_step *s, int n_threads) {
     const int32_t tokens = tokens_of(ctx, s);

@@ -1,0 +1,154 @@
+/* run.c: all threads through the steps of a plan, and nobody waits for a thread that the system has put aside.
+ *
+ * The steps are taken in turns: a turn is one step, cut into chunks, or several small steps that are one chunk together.
+ * Threads draw tickets; a ticket is a turn and a chunk. Who finishes the last chunk of a turn opens the next one.
+ *
+ * On a busy machine a thread may lose its core in the middle of a chunk, for milliseconds, and everybody would wait. So a
+ * chunk of a small matrix product is computed into private memory and put into place by the first who has it: a thread
+ * without work computes chunks that others hold for too long, and the late one finds its result no longer wanted. Inputs
+ * that it still reads may be changing by then; what it makes of them is thrown away. Results are the same bits either way.
+ */
+#include <time.h>
+
+#include "ctx.h"
+
+enum {
+    TICKET_BITS = 24, /* of the chunk, below those of the turn; each thread draws once a turn beyond the last chunk */
+    POLL_NS = 20 * 1000 * 1000
+};
+
+int64_t lcy_now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* ---- turns ---- */
+
+/* Steps from `first` that are one chunk each are done by one thread, in one turn. */
+static int32_t end_of_turn(const lcy_ctx *ctx, int32_t first, int n_threads) {
+    const lcy_plan *plan = ctx->plan;
+    int32_t i = first;
+    while (i < plan->n_steps && lcy_step_chunks(ctx, &plan->steps[i], n_threads) <= 1) i++;
+    return i > first ? i : first + 1;
+}
+
+/* Opens the turn that begins with step `first`, or ends the run. Only the thread that ended the last turn is here. */
+static void open_turn(lcy_ctx *ctx, int32_t first) {
+    lcy_run *run = &ctx->run;
+    run->stopped = atomic_load(&ctx->abort);
+    if (first >= ctx->plan->n_steps || run->stopped) {
+        atomic_store(&run->running, 0);
+        lcy_gate_open(&run->gate);
+        return;
+    }
+    const int n_threads = atomic_load(&run->n_threads);
+    const lcy_step *step = &ctx->plan->steps[first];
+    const int32_t end = end_of_turn(ctx, first, n_threads);
+    const int32_t chunks = end - first > 1 ? 1 : lcy_step_chunks(ctx, step, n_threads);
+    const int can_help = chunks > 1 && chunks <= LCY_HELP_CHUNKS && lcy_step_can_help(ctx, step, n_threads);
+    run->turn++;
+    atomic_store(&run->first, first);
+    atomic_store(&run->end, end);
+    atomic_store(&run->chunks, chunks > 1 ? chunks : 1);
+    atomic_store(&run->can_help, can_help);
+    atomic_store(&run->tokens, lcy_step_tokens(ctx, step));
+    atomic_store(&run->done, 0);
+    atomic_store(&run->ticket, run->turn << TICKET_BITS);
+    lcy_gate_open(&run->gate);
+}
+
+static void chunk_done(lcy_ctx *ctx) {
+    lcy_run *run = &ctx->run;
+    const int32_t end = atomic_load(&run->end);
+    if (atomic_fetch_add(&run->done, 1) + 1 == atomic_load(&run->chunks)) open_turn(ctx, end);
+}
+
+/* What a thread knows of the turn it works in: copied, because a late thread must not follow the turns after it. */
+typedef struct {
+    uint64_t turn;
+    int32_t first, end, chunks, can_help, tokens;
+    int n_threads;
+} view;
+
+/* 0: the turn is over already. */
+static int look(lcy_run *run, uint64_t turn, view *v) {
+    *v = (view){turn, atomic_load(&run->first), atomic_load(&run->end), atomic_load(&run->chunks),
+                atomic_load(&run->can_help), atomic_load(&run->tokens), atomic_load(&run->n_threads)};
+    return atomic_load(&run->ticket) >> TICKET_BITS == turn;
+}
+
+/* ---- chunks ---- */
+
+/* The right to put chunk c of this turn into place; only one thread ever gets it. */
+static int win(lcy_run *run, const view *v, int32_t c) {
+    uint64_t last = atomic_load(&run->won[c]);
+    while (last < v->turn)
+        if (atomic_compare_exchange_weak(&run->won[c], &last, v->turn)) return 1;
+    return 0;
+}
+
+static void do_private(lcy_ctx *ctx, const view *v, int32_t c, lcy_scratch *scratch) {
+    const lcy_step *step = &ctx->plan->steps[v->first];
+    lcy_step_compute(ctx, step, v->n_threads, v->tokens, c, scratch->result);
+    if (!win(&ctx->run, v, c)) return;
+    lcy_step_place(ctx, step, v->n_threads, v->tokens, c, scratch->result);
+    chunk_done(ctx);
+}
+
+static void do_chunk(lcy_ctx *ctx, const view *v, int32_t c, lcy_scratch *scratch) {
+    if (v->can_help) {
+        do_private(ctx, v, c, scratch);
+        return;
+    }
+    for (int32_t s = v->first; s < v->end; s++)
+        if (lcy_step_chunks(ctx, &ctx->plan->steps[s], v->n_threads))
+            lcy_step_run(ctx, &ctx->plan->steps[s], v->n_threads, c, scratch);
+    chunk_done(ctx);
+}
+
+/* Does again what others have had for too long. */
+static void help(lcy_ctx *ctx, const view *v, lcy_scratch *scratch) {
+    for (int32_t c = 0; c < v->chunks && atomic_load(&ctx->run.ticket) >> TICKET_BITS == v->turn; c++)
+        if (atomic_load(&ctx->run.won[c]) < v->turn) do_private(ctx, v, c, scratch);
+}
+
+/* ---- threads ---- */
+
+/* The caller's thread asks, at most every 20 ms, whether to go on. */
+static void poll(lcy_ctx *ctx) {
+    if (!ctx->par.poll || lcy_now_ns() < ctx->next_poll_ns) return;
+    if (ctx->par.poll(ctx->par.poll_arg)) atomic_store(&ctx->abort, 1);
+    ctx->next_poll_ns = lcy_now_ns() + POLL_NS;
+}
+
+void lcy_run_thread(void *arg, int thread) {
+    lcy_ctx *ctx = arg;
+    lcy_run *run = &ctx->run;
+    lcy_scratch *scratch = &ctx->scratch[thread];
+    while (atomic_load(&run->running)) {
+        const unsigned seen = atomic_load(&run->gate.turn);
+        const uint64_t ticket = atomic_fetch_add(&run->ticket, 1);
+        const int32_t chunk = (int32_t)(ticket & ((1 << TICKET_BITS) - 1));
+        view v;
+        if (!look(run, ticket >> TICKET_BITS, &v)) continue;
+        if (chunk < v.chunks) {
+            do_chunk(ctx, &v, chunk, scratch);
+        } else if (!lcy_gate_spin(&run->gate, seen)) {
+            if (v.can_help) help(ctx, &v, scratch);
+            if (atomic_load(&run->running)) lcy_gate_sleep(&run->gate, seen);
+        }
+        if (thread == 0) poll(ctx);
+    }
+}
+
+int lcy_run_ubatch(lcy_ctx *ctx, int n_threads) {
+    lcy_run *run = &ctx->run;
+    atomic_store(&run->n_threads, n_threads);
+    ctx->next_poll_ns = lcy_now_ns() + POLL_NS;
+    atomic_store(&run->running, 1);
+    open_turn(ctx, 0);
+    lcy_pool_start(ctx->pool, n_threads);
+    lcy_run_thread(ctx, 0);
+    return run->stopped;
+}

@@ -29,7 +29,7 @@ typedef struct lcy_run {
     _Alignas(64) atomic_int done; /* chunks */
     atomic_int running, first, end, chunks, can_help, tokens, n_threads;
     uint64_t turn;               /* never repeats in the life of a context */
-    int stopped;
+    int threads, stopped;        /* known to the thread that opens turns */
     atomic_uint_fast64_t *won;   /* (LCY_HELP_CHUNKS) the last turn in which this chunk was put into place */
 } lcy_run;
 

@@ -13,7 +13,8 @@
 #include "ctx.h"
 
 enum {
-    TICKET_BITS = 24, /* of the chunk, below those of the turn; each thread draws once a turn beyond the last chunk */
+    TICKET_BITS = 24,                /* of the chunk, below those of the turn; a thread draws few beyond the last chunk */
+    NOT_YET = 1 << (TICKET_BITS - 1), /* tickets from here on: the turn is being prepared */
     POLL_NS = 20 * 1000 * 1000
 };
 
@@ -42,12 +43,14 @@ static void open_turn(lcy_ctx *ctx, int32_t first) {
         lcy_gate_open(&run->gate);
         return;
     }
-    const int n_threads = atomic_load(&run->n_threads);
+    const int n_threads = run->threads;
     const lcy_step *step = &ctx->plan->steps[first];
     const int32_t end = end_of_turn(ctx, first, n_threads);
     const int32_t chunks = end - first > 1 ? 1 : lcy_step_chunks(ctx, step, n_threads);
     const int can_help = chunks > 1 && chunks <= LCY_HELP_CHUNKS && lcy_step_can_help(ctx, step, n_threads);
     run->turn++;
+    atomic_store(&run->ticket, run->turn << TICKET_BITS | NOT_YET); /* before the rest changes: see look() */
+    atomic_store(&run->n_threads, n_threads);
     atomic_store(&run->first, first);
     atomic_store(&run->end, end);
     atomic_store(&run->chunks, chunks > 1 ? chunks : 1);
@@ -58,13 +61,15 @@ static void open_turn(lcy_ctx *ctx, int32_t first) {
     lcy_gate_open(&run->gate);
 }
 
+/* Both numbers are read before this chunk counts: after that the turn may be another. */
 static void chunk_done(lcy_ctx *ctx) {
     lcy_run *run = &ctx->run;
-    const int32_t end = atomic_load(&run->end);
-    if (atomic_fetch_add(&run->done, 1) + 1 == atomic_load(&run->chunks)) open_turn(ctx, end);
+    const int32_t end = atomic_load(&run->end), chunks = atomic_load(&run->chunks);
+    if (atomic_fetch_add(&run->done, 1) + 1 == chunks) open_turn(ctx, end);
 }
 
-/* What a thread knows of the turn it works in: copied, because a late thread must not follow the turns after it. */
+/* What a thread knows of the turn it works in: copied, because a late thread must not follow the turns after it. The ticket
+ * says last whether all that was copied is of one turn. */
 typedef struct {
     uint64_t turn;
     int32_t first, end, chunks, can_help, tokens;
@@ -131,11 +136,11 @@ void lcy_run_thread(void *arg, int thread) {
         const uint64_t ticket = atomic_fetch_add(&run->ticket, 1);
         const int32_t chunk = (int32_t)(ticket & ((1 << TICKET_BITS) - 1));
         view v;
-        if (!look(run, ticket >> TICKET_BITS, &v)) continue;
-        if (chunk < v.chunks) {
+        if (chunk < NOT_YET && !look(run, ticket >> TICKET_BITS, &v)) continue;
+        if (chunk < NOT_YET && chunk < v.chunks) {
             do_chunk(ctx, &v, chunk, scratch);
         } else if (!lcy_gate_spin(&run->gate, seen)) {
-            if (v.can_help) help(ctx, &v, scratch);
+            if (chunk < NOT_YET && v.can_help) help(ctx, &v, scratch);
             if (atomic_load(&run->running)) lcy_gate_sleep(&run->gate, seen);
         }
         if (thread == 0) poll(ctx);
@@ -144,7 +149,7 @@ void lcy_run_thread(void *arg, int thread) {
 
 int lcy_run_ubatch(lcy_ctx *ctx, int n_threads) {
     lcy_run *run = &ctx->run;
-    atomic_store(&run->n_threads, n_threads);
+    run->threads = n_threads;
     ctx->next_poll_ns = lcy_now_ns() + POLL_NS;
     atomic_store(&run->running, 1);
     open_turn(ctx, 0);

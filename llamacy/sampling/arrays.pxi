@@ -1,4 +1,4 @@
-# Growable arrays of numbers and a table from numbers to numbers, in C.
+# Growable arrays of numbers, tables from numbers to numbers, and what is made of them, in C.
 
 cdef uint32_t NOTHING = 0xFFFFFFFF
 
@@ -10,6 +10,10 @@ cdef struct Map:
     uint64_t *keys  # (room,) FREE where there is no entry
     uint32_t *values
     size_t count, room  # room: 0 or a power of two, at least twice count
+
+cdef struct Lists:  # many lists of numbers
+    Array head  # by list: its newest entry; NOTHING: it has none
+    Array item, next  # by entry
 
 cdef uint64_t FREE = 0xFFFFFFFFFFFFFFFF
 
@@ -118,3 +122,64 @@ cdef void sort(uint32_t *data, size_t count) noexcept nogil:
             data[k] = data[k - 1]
             k -= 1
         data[k] = x
+
+
+cdef size_t sort_unique(uint32_t *data, size_t count) noexcept nogil:
+    """Ascending, each once; return how many are left."""
+    cdef size_t i, n = 0
+    sort(data, count)
+    for i in range(count):
+        if n == 0 or data[i] != data[n - 1]:
+            data[n] = data[i]
+            n += 1
+    return n
+
+
+cdef int heap_push(Array *heap, uint32_t x) except -1:
+    """heap: the largest first, then each above those at twice its place and the one behind that."""
+    cdef size_t i
+    push(heap, x)
+    i = heap.count - 1
+    while i > 0 and heap.data[(i - 1) // 2] < x:
+        heap.data[i] = heap.data[(i - 1) // 2]
+        i = (i - 1) // 2
+    heap.data[i] = x
+    return 0
+
+
+cdef uint32_t heap_pop(Array *heap) noexcept nogil:
+    """Remove the largest."""
+    cdef uint32_t top = heap.data[0], x
+    cdef size_t i = 0, child = 1
+    heap.count -= 1
+    x = heap.data[heap.count]
+    while child < heap.count:
+        if child + 1 < heap.count and heap.data[child + 1] > heap.data[child]:
+            child += 1
+        if heap.data[child] <= x:
+            break
+        heap.data[i] = heap.data[child]
+        i, child = child, 2 * child + 1
+    heap.data[i] = x
+    return top
+
+
+cdef int lists_new(Lists *l, size_t count) except -1:
+    cdef size_t i
+    reserve(&l.head, count)
+    for i in range(count):
+        push(&l.head, NOTHING)
+    return 0
+
+
+cdef int lists_add(Lists *l, uint32_t list, uint32_t item) except -1:
+    push(&l.item, item)
+    push(&l.next, l.head.data[list])
+    l.head.data[list] = <uint32_t> l.item.count - 1
+    return 0
+
+
+cdef void lists_free(Lists *l) noexcept:
+    free(l.head.data)
+    free(l.item.data)
+    free(l.next.data)

@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #define LANES_NAME(name) name##_avx2
+#define FLOATS_ROWS 2 /* of a tile of floats.h: its sums and operands fill the registers */
+#define FLOATS_TOKENS 2
 
 typedef struct {
     __m256 low, high;
@@ -35,6 +37,11 @@ static inline lanes lanes_fma(lanes a, lanes b, lanes c) {
 }
 static inline __m256 lanes_8halves(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
 static inline lanes lanes_halves(const uint16_t *p) { return lanes_of(lanes_8halves(p), lanes_8halves(p + 8)); }
+static inline __m256 lanes_8bf16s(const uint16_t *p) {
+    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+static inline lanes lanes_bf16s(const uint16_t *p) { return lanes_of(lanes_8bf16s(p), lanes_8bf16s(p + 8)); }
 
 /* rounded to f16 and widened again */
 static inline lanes lanes_through_half(lanes a) {

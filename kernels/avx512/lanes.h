@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #define LANES_NAME(name) name##_avx512
+#define FLOATS_ROWS 4 /* of a tile of floats.h: its sums and operands fill the registers */
+#define FLOATS_TOKENS 4
 
 typedef __m512 lanes;
 
@@ -18,6 +20,10 @@ static inline lanes lanes_mul(lanes a, lanes b) { return _mm512_mul_ps(a, b); }
 static inline lanes lanes_max(lanes a, lanes b) { return _mm512_max_ps(a, b); }
 static inline lanes lanes_fma(lanes a, lanes b, lanes c) { return _mm512_fmadd_ps(a, b, c); }
 static inline lanes lanes_halves(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+static inline lanes lanes_bf16s(const uint16_t *p) {
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
 
 /* rounded to f16 and widened again */
 static inline lanes lanes_through_half(lanes a) { return _mm512_cvtph_ps(_mm512_cvtps_ph(a, 0)); }

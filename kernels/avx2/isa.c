@@ -1,0 +1,36 @@
+/*@isa arch=x86_64; rank=20; cflags=-mavx2 -mfma -mf16c; */
+/* AVX2: the kernels of kernels/x86/ in 256-bit registers, and the conversions, which wider ones would not speed up. */
+#include "lanes.h"
+#include "vec.h"
+
+#include "../ops/ops.h"
+#include "../x86/attention.h"
+#include "../x86/blocks256.h"
+#include "../x86/blocks32.h"
+#include "../x86/floats.h"
+#include "convert.h"
+#include "iq.h"
+
+static void fill(lcy_kernels *k) {
+    fill_ops(k);
+    fill_attention(k);
+    fill_iq(k);
+    fill_conversions(k);
+    k->matmul[LCY_F32] = matmul_f32_avx2;
+    k->matmul[LCY_F16] = matmul_f16_avx2;
+    k->matmul[LCY_BF16] = matmul_bf16_avx2;
+    k->matmul[LCY_Q4_0] = matmul_q4_0_avx2;
+    k->matmul[LCY_Q4_1] = matmul_q4_1_avx2;
+    k->matmul[LCY_Q5_0] = matmul_q5_0_avx2;
+    k->matmul[LCY_Q5_1] = matmul_q5_1_avx2;
+    k->matmul[LCY_Q8_0] = matmul_q8_0_avx2;
+    k->matmul[LCY_Q2_K] = matmul_q2_k_avx2;
+    k->matmul[LCY_Q3_K] = matmul_q3_k_avx2;
+    k->matmul[LCY_Q4_K] = matmul_q4_k_avx2;
+    k->matmul[LCY_Q5_K] = matmul_q5_k_avx2;
+    k->matmul[LCY_Q6_K] = matmul_q6_k_avx2;
+}
+
+const lcy_isa lcy_isa_avx2 = {
+    "avx2", LCY_CPU_AVX2 | LCY_CPU_FMA | LCY_CPU_F16C, fill,
+};

@@ -1,0 +1,65 @@
+/* Q5_0: 32 weights of 5 bits, one scale. y = d * (code - 16). */
+#ifndef LCY_FORMATS_Q5_0_H
+#define LCY_FORMATS_Q5_0_H
+
+#include "../lcy.h"
+#include "common/legacy.h"
+#include "common/pack.h"
+#include "q8_0.h"
+
+typedef struct {
+    uint16_t d;     /* f16 */
+    uint8_t qh[4];  /* bit i of this little-endian u32: bit 4 of code[i] */
+    uint8_t qs[16]; /* qs[j] = low four bits of code[j] | those of code[j + 16] << 4 */
+} lcy_block_q5_0;
+LCY_SIZE(lcy_block_q5_0, 22);
+
+#ifdef LCY_REFERENCE
+
+static inline int code_q5_0(const lcy_block_q5_0 *b, int i) {
+    return (b->qs[i % 16] >> i / 16 * 4 & 15) | lcy_fifth(b->qh, i) << 4;
+}
+
+static void to_float_q5_0(int64_t n, float *y, const void *x) {
+    const lcy_block_q5_0 *b = x;
+    for (int64_t k = 0; k < n / 32; k++, b++, y += 32) {
+        const float d = lcy_f16_to_f32(b->d);
+        for (int i = 0; i < 32; i++) y[i] = d * (float)(code_q5_0(b, i) - 16);
+    }
+}
+
+static void block_q5_0(void *y, const float *x, const float *w) {
+    lcy_block_q5_0 *b = y;
+    uint8_t L[32];
+    b->d = lcy_f32_to_f16(w ? lcy_fit_qx(32, 16, x, w, L) : lcy_round_symmetric(L, x, 16));
+    lcy_pack_fifth32(b->qh, L);
+    lcy_pack_nibbles32(b->qs, L);
+}
+
+static void from_float_q5_0(int64_t n, void *y, const float *x) {
+    lcy_row_of_blocks(n, 32, sizeof(lcy_block_q5_0), y, x, block_q5_0);
+}
+
+static lcy_status quantize_q5_0(int64_t rows, int64_t n, void *y, const float *x, const float *imatrix) {
+    return lcy_rows_weighted_by_row(rows, n, sizeof(lcy_block_q5_0), y, x, imatrix, block_q5_0);
+}
+
+static float dot_q5_0(int64_t n, const void *w, const void *x) {
+    const lcy_block_q5_0 *a = w;
+    const lcy_block_q8_0 *b = x;
+    float sum = 0;
+    for (int64_t k = 0; k < n / 32; k++) {
+        int32_t isum = 0;
+        for (int i = 0; i < 32; i++) isum += (code_q5_0(a + k, i) - 16) * b[k].q[i];
+        sum = fmaf((float)isum, lcy_f16_to_f32(a[k].d) * lcy_f16_to_f32(b[k].d), sum);
+    }
+    return sum;
+}
+
+const lcy_format lcy_format_q5_0 = {
+    .type = LCY_Q5_0, .name = "q5_0", .block = 32, .bytes = 22, .dot_with = LCY_Q8_0,
+    .to_float = to_float_q5_0, .from_float = from_float_q5_0, .quantize = quantize_q5_0, .dot = dot_q5_0,
+};
+
+#endif
+#endif

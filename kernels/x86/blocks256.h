@@ -1,0 +1,253 @@
+/* blocks256.h: products with the formats of 256 weights to a block: Q2_K, Q3_K, Q4_K, Q5_K, Q6_K. Needs a vec.h.
+ *
+ * The integer scales of sub-blocks stay integers: codes x activations are added to 16-bit pairs, pairs x scale to 32
+ * bits, so a block has one float step, and one more for its minimums. Offsets of codes (Q3_K, Q6_K) and minimums are
+ * both a product of 16 signed bytes per block with the activations' sums of 16.
+ *
+ * One token: a block of a row at a time leaves a register of partial sums; a second pass adds those of V_ROWS rows.
+ * Many tokens: as in blocks32.h, with a 32-bit sum per row and token that collects the scaled sub-blocks.
+ */
+#ifndef LCY_X86_BLOCKS256_H
+#define LCY_X86_BLOCKS256_H
+
+#include "../formats/q8_k.h"
+#include "../kernels.h"
+#include "k_formats.h"
+#include "tiles.h"
+
+/* 16 signed bytes per lane x the 16 sums of a block's activations, four 32-bit sums per lane, 256 times too large */
+LCY_INLINE vi v_side_sums(vi side, const int16_t sums[16]) {
+    const vi low = v_unpack_low8(v_zero(), side), high = v_unpack_high8(v_zero(), side);
+    return v_pairs16(v_pairs16(v_zero(), low, v_same16(sums)), high, v_same16(sums + 8));
+}
+
+/* ---- one token ---- */
+
+enum { V_SEGMENT_256 = 16, V_MOST_256 = 128 };
+
+typedef struct {
+    int64_t blocks;
+    _Alignas(64) int8_t q[V_MOST_256][256]; /* in the order of the format's dot */
+    _Alignas(64) uint8_t spread[256];       /* shuffles that copy the scales beside them */
+    int16_t sums[V_MOST_256][16];
+    float d[V_MOST_256];
+} v_token256;
+
+/* the two bytes of a shuffle that copy scale `at` over a pair */
+LCY_INLINE void v_spread_pair(uint8_t pair[2], v_format256 f, int at) {
+    pair[0] = (uint8_t)(f.spread == V_BYTE_LOW ? at : f.spread == V_BYTE_HIGH ? 128 : at % 8 * 2);
+    pair[1] = (uint8_t)(f.spread == V_BYTE_LOW ? 128 : f.spread == V_BYTE_HIGH ? at : at % 8 * 2 + 1);
+}
+
+LCY_INLINE void v_prepare_token256(v_token256 *x, v_format256 f, int64_t k, const lcy_block_q8_k *row) {
+    x->blocks = k / 256;
+    for (int n = 0; n < 16; n++)
+        for (int i = 0; i < 16; i += 2) v_spread_pair(x->spread + 16 * n + i, f, f.order(n) * 16 / f.sub);
+    for (int64_t b = 0; b < x->blocks; b++) {
+        for (int n = 0; n < 16; n++) memcpy(x->q[b] + 16 * n, row[b].q + 16 * f.order(n), 16);
+        memcpy(x->sums[b], row[b].sums, sizeof x->sums[b]);
+        x->d[b] = row[b].d;
+    }
+}
+
+/* What a segment of V_ROWS rows leaves */
+typedef struct {
+    vi sum[V_SEGMENT_256][V_ROWS];
+    _Alignas(64) int8_t scale[V_SEGMENT_256][16], side[V_ROWS][V_SEGMENT_256][16]; /* scale: of the row at hand */
+    uint16_t d[V_SEGMENT_256][V_ROWS], dmin[V_SEGMENT_256][V_ROWS];
+} v_segment256;
+
+LCY_INLINE void v_heads256(v_segment256 *s, int row, v_format256 f, const uint8_t *w, int64_t blocks) {
+    for (int64_t b = 0; b < blocks; b += V_LANES) {
+        const uint8_t *lane[V_LANES];
+        for (int l = 0; l < V_LANES; l++) lane[l] = w + (b + l < blocks ? b + l : b) * f.bytes;
+        const v_head256 head = f.head(v_lanes(lane, f.head_at));
+        v_store(s->scale[b], head.scale);
+        v_store(s->side[row][b], head.side);
+    }
+}
+
+LCY_INLINE void v_row256(v_segment256 *s, int row, v_format256 f, const uint8_t *w, const v_token256 *x, int64_t first,
+                         int64_t blocks) {
+    v_heads256(s, row, f, w, blocks);
+    for (int64_t b = 0; b < blocks; b++, w += f.bytes) {
+        v_ask_ahead(w, f.bytes);
+        s->sum[b][row] = f.dot(w, x->q[first + b], v_same16(s->scale[b]), x->spread);
+        memcpy(&s->d[b][row], w + f.d_at, 2);
+        if (f.has_min) memcpy(&s->dmin[b][row], w + f.d_at + 2, 2);
+    }
+}
+
+LCY_INLINE vf v_finish256(vf acc, const v_segment256 *s, v_format256 f, const v_token256 *x, int64_t first,
+                          int64_t blocks) {
+    for (int64_t b = 0; b < blocks; b++) {
+        const vf dx = v_setf(x->d[first + b]), d = v_mul(v_halves(s->d[b]), dx);
+        vi part[4];
+        for (int i = 0; i < 4; i++) {
+            const uint8_t *lane[V_LANES];
+            for (int l = 0; l < V_LANES; l++) lane[l] = (const uint8_t *)s->side[4 * l + i][b];
+            part[i] = v_side_sums(v_lanes(lane, 0), x->sums[first + b]);
+        }
+        const vi side = v_sra32(v_sum_rows(part[0], part[1], part[2], part[3]), 8), sum = v_sum_registers(s->sum[b]);
+        if (f.has_min) {
+            acc = v_fma(v_float(sum), d, acc);
+            acc = v_fnma(v_float(side), v_mul(v_halves(s->dmin[b]), dx), acc);
+        } else {
+            acc = v_fma(v_float(v_sub32(sum, v_shl32(side, f.shift))), d, acc);
+        }
+    }
+    return acc;
+}
+
+LCY_INLINE void v_rows256_one(v_format256 f, int rows, const uint8_t *w, int64_t w_stride, const v_token256 *x,
+                              float *out) {
+    v_segment256 s;
+    vf acc = v_zerof();
+    for (int64_t first = 0; first < x->blocks; first += V_SEGMENT_256) {
+        const int64_t blocks = x->blocks - first < V_SEGMENT_256 ? x->blocks - first : V_SEGMENT_256;
+        for (int r = 0; r < rows; r++) v_row256(&s, r, f, w + r * w_stride + first * f.bytes, x, first, blocks);
+        acc = v_finish256(acc, &s, f, x, first, blocks);
+    }
+    v_keep(out, acc, rows);
+}
+
+/* ---- many tokens ---- */
+
+/* one block of the activations of up to V_TOKENS tokens */
+typedef struct {
+    _Alignas(64) int8_t q[V_TOKENS][256];
+    int16_t sums[V_TOKENS][16];
+    float d[V_TOKENS];
+} v_pack256;
+
+LCY_INLINE void v_pack_activations256(v_pack256 *p, int tokens, const uint8_t *x, int64_t x_stride) {
+    for (int t = 0; t < tokens; t++) {
+        const lcy_block_q8_k *b = (const lcy_block_q8_k *)(x + t * x_stride);
+        memcpy(p->q[t], b->q, 256);
+        memcpy(p->sums[t], b->sums, sizeof p->sums[t]);
+        p->d[t] = b->d;
+    }
+}
+
+/* byte n of each dword, sign-extended */
+LCY_INLINE vi v_byte(vi a, int n) { return v_sra32(v_shl32(a, 24 - 8 * n), 24); }
+
+/* bytes 2 n and 2 n + 1 of each dword as the upper halves of its words */
+LCY_INLINE vi v_byte_pair(vi a, int n) {
+    static const uint8_t low[16] = {128, 0, 128, 1, 128, 4, 128, 5, 128, 8, 128, 9, 128, 12, 128, 13};
+    static const uint8_t high[16] = {128, 2, 128, 3, 128, 6, 128, 7, 128, 10, 128, 11, 128, 14, 128, 15};
+    return v_shuffle8(a, v_same16(n ? high : low));
+}
+
+/* 32 weights of every row: isum (tokens) gets their scaled sums */
+LCY_INLINE void v_group256(vi isum[], v_format256 f, const v_tile *block, int j, const vi scale[4], int tokens,
+                           const v_pack256 *p) {
+    vi rows[8], c[8];
+    for (int i = 0; i < 8; i++) c[i] = f.codes(block, i % 4, j, i / 4);
+    v_transpose(rows, c[0], c[1], c[2], c[3]);
+    v_transpose(rows + 4, c[4], c[5], c[6], c[7]);
+    const int n = 32 / f.sub * j;
+    const vi first = v_row_scale(v_byte(scale[n / 4], n % 4)), second = v_row_scale(v_byte(scale[n / 4], (n + 1) % 4));
+    for (int t = 0; t < tokens; t++) {
+        const int8_t *q = p->q[t] + 32 * j;
+        if (f.sub == 32) {
+            isum[t] = v_dot_rows_scaled(isum[t], rows, 8, q, f.most, first);
+        } else {
+            const vi a = v_dot_rows_scaled(isum[t], rows, 4, q, f.most, first);
+            isum[t] = v_dot_rows_scaled(a, rows + 4, 4, q + 16, f.most, second);
+        }
+    }
+}
+
+LCY_INLINE void v_tile256_many(float acc[][V_ROWS], v_format256 f, int tokens, v_tile t, const v_pack256 *p) {
+    vi isum[V_TOKENS], scale[4], side[4], pairs[8];
+    v_head256 h[4];
+    uint16_t d[V_ROWS], dmin[V_ROWS];
+    for (int i = 0; i < 4; i++) h[i] = f.head(v_tile_load(&t, i, f.head_at));
+    v_transpose(scale, h[0].scale, h[1].scale, h[2].scale, h[3].scale);
+    v_transpose(side, h[0].side, h[1].side, h[2].side, h[3].side);
+    for (int n = 0; n < 8; n++) pairs[n] = v_byte_pair(side[n / 2], n % 2);
+    for (int r = 0; r < V_ROWS; r++) {
+        memcpy(d + r, v_tile_row(&t, r) + f.d_at, 2);
+        if (f.has_min) memcpy(dmin + r, v_tile_row(&t, r) + f.d_at + 2, 2);
+    }
+    for (int i = 0; i < tokens; i++) isum[i] = v_zero();
+#pragma GCC unroll 8
+    for (int j = 0; j < 8; j++) v_group256(isum, f, &t, j, scale, tokens, p);
+    for (int i = 0; i < tokens; i++) {
+        vi sides = v_zero();
+        for (int n = 0; n < 8; n++) sides = v_pairs16(sides, pairs[n], v_same4(p->sums[i] + 2 * n));
+        sides = v_sra32(sides, 8);
+        const vf dx = v_setf(p->d[i]), step = v_mul(v_halves(d), dx);
+        vf a = v_loadf(acc[i]);
+        if (f.has_min) {
+            a = v_fma(v_float(isum[i]), step, a);
+            a = v_fnma(v_float(sides), v_mul(v_halves(dmin), dx), a);
+        } else {
+            a = v_fma(v_float(v_sub32(isum[i], v_shl32(sides, f.shift))), step, a);
+        }
+        v_storef(acc[i], a);
+    }
+}
+
+typedef struct {
+    void (*one)(int rows, const uint8_t *w, int64_t w_stride, const v_token256 *x, float *out);
+    void (*tile)(float acc[][V_ROWS], int tokens, v_tile t, const v_pack256 *p);
+} v_kernels256;
+
+LCY_INLINE void v_band256(v_format256 f, v_kernels256 kernel, int64_t k, int64_t rows, int tokens, const uint8_t *w,
+                          int64_t w_stride, const uint8_t *x, int64_t x_stride, float *out, int64_t out_stride) {
+    float acc[V_TILES][V_TOKENS][V_ROWS];
+    v_pack256 pack;
+    const v_tiling all = v_tiling_of(rows, w, w_stride);
+    memset(acc, 0, sizeof acc);
+    for (int64_t b = 0; b < k / 256; b++) {
+        v_pack_activations256(&pack, tokens, x + b * (int64_t)sizeof(lcy_block_q8_k), x_stride);
+        for (int i = 0; i < all.tiles; i++) kernel.tile(acc[i], tokens, v_tile_of(all, i, b * f.bytes), &pack);
+    }
+    for (int i = 0; i < all.tiles; i++)
+        for (int t = 0; t < tokens; t++)
+            memcpy(out + t * out_stride + v_first_row(all, i), acc[i][t], (size_t)all.step * sizeof(float));
+}
+
+LCY_INLINE void v_matmul256(v_format256 f, v_kernels256 kernel, int64_t k, int64_t rows, int64_t tokens,
+                            const uint8_t *w, int64_t w_stride, const uint8_t *x, int64_t x_stride, float *out,
+                            int64_t out_stride) {
+    if (tokens == 1 && k <= 256 * V_MOST_256) {
+        v_token256 token;
+        v_prepare_token256(&token, f, k, (const lcy_block_q8_k *)x);
+        for (int64_t r = 0; r < rows; r += V_ROWS)
+            kernel.one(rows - r < V_ROWS ? (int)(rows - r) : V_ROWS, w + r * w_stride, w_stride, &token, out + r);
+        return;
+    }
+    for (int64_t r = 0; r < rows; r += V_TILES * V_ROWS) {
+        const int64_t band = rows - r < V_TILES * V_ROWS ? rows - r : V_TILES * V_ROWS;
+        for (int64_t t = 0; t < tokens; t += V_TOKENS) {
+            const int some = tokens - t < V_TOKENS ? (int)(tokens - t) : V_TOKENS;
+            v_band256(f, kernel, k, band, some, w + r * w_stride, w_stride, x + t * x_stride, x_stride,
+                      out + t * out_stride + r, out_stride);
+        }
+    }
+}
+
+#define V_MATMUL256(name)                                                                                            \
+    static __attribute__((noinline)) void V_NAME(rows_##name)(int rows, const uint8_t *w, int64_t w_stride,          \
+                                                              const v_token256 *x, float *out) {                     \
+        v_rows256_one(v_##name, rows, w, w_stride, x, out);                                                          \
+    }                                                                                                                \
+    static __attribute__((noinline)) void V_NAME(tile_##name)(float acc[][V_ROWS], int tokens, v_tile t,             \
+                                                              const v_pack256 *p) {                                  \
+        v_tile256_many(acc, v_##name, tokens, t, p);                                                                 \
+    }                                                                                                                \
+    static void V_NAME(matmul_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,      \
+                                      const void *x, int64_t x_stride, float *out, int64_t out_stride) {             \
+        const v_kernels256 kernel = {V_NAME(rows_##name), V_NAME(tile_##name)};                                      \
+        v_matmul256(v_##name, kernel, k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);                   \
+    }
+V_MATMUL256(q2_k)
+V_MATMUL256(q3_k)
+V_MATMUL256(q4_k)
+V_MATMUL256(q5_k)
+V_MATMUL256(q6_k)
+
+#endif

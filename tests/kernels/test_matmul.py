@@ -1,0 +1,139 @@
+"""Every ISA level's products equal plain C bit for bit, and touch nothing but their output."""
+
+import numpy as np
+import pytest
+
+import lcy
+
+# Where a block keeps its f16 scales: random bytes there would be infinities and NaNs.
+HALVES = {"q4_0": [0], "q4_1": [0, 2], "q5_0": [0], "q5_1": [0, 2], "q8_0": [0], "q2_K": [80, 82], "q3_K": [108],
+          "q4_K": [0, 2], "q5_K": [0, 2], "q6_K": [208], "iq2_xxs": [0], "iq2_xs": [0], "iq2_s": [0], "iq3_xxs": [0],
+          "iq3_s": [0], "iq1_s": [0], "iq4_nl": [0], "iq4_xs": [0]}
+FLOATS = {"f32": np.float32, "f16": np.float16}
+ROWS = [1, 2, 3, 4, 7, 15, 16, 17, 33, 131]
+TOKENS = [1, 2, 3, 5, 9]
+LEVELS = lcy.levels()
+
+
+def replaced():
+    """(level, format) for each product that a level has its own kernel for."""
+    plain = lcy.kernels(0)
+    return [pytest.param(table.matmul[fmt.type], fmt, id=f"{name}-{fmt.name.decode()}") for name, table in LEVELS
+            for fmt in lcy.FORMATS if lcy.address(table.matmul[fmt.type]) != lcy.address(plain.matmul[fmt.type])]
+
+
+def random_weights(fmt, rng, rows, n):
+    """Rows of arbitrary codes under finite scales of either sign."""
+    name = fmt.name.decode()
+    if name in FLOATS or name == "bf16":
+        return lcy.from_float(fmt, rng.standard_normal((rows, n)))
+    packed = rng.integers(0, 256, (rows, n // fmt.block, fmt.bytes), np.uint8)
+    if name == "iq1_m":  # its scale is spread over the top bits of four words: keep its exponent small
+        packed[..., 55] &= 0xBF
+    for at in HALVES.get(name, []):
+        halves = (rng.standard_normal(packed.shape[:2]) / 64).astype(np.float16)
+        packed[..., at:at + 2] = halves[..., None].view(np.uint8)
+    return packed.reshape(rows, -1)
+
+
+def worst_weights(fmt, rows, n):
+    """Rows whose every code and integer scale is at an end of its range."""
+    name = fmt.name.decode()
+    if name in FLOATS or name == "bf16":
+        x = np.zeros((rows, n), np.float32)
+        x[0::3], x[1::3, ::2], x[2::3, 1::2] = 60000.0, -60000.0, 6e-8
+        return lcy.from_float(fmt, x)
+    packed = np.empty((rows, n // fmt.block, fmt.bytes), np.uint8)
+    packed[:] = np.resize(np.array([0x00, 0xFF, 0x7F, 0x80], np.uint8), rows)[:, None, None]
+    if name == "iq1_m":
+        packed[..., 55] &= 0xBF
+    for at in HALVES.get(name, []):
+        packed[..., at:at + 2] = np.array([1.0], np.float16).view(np.uint8)
+    return packed.reshape(rows, -1)
+
+
+def worst_activations(fmt, tokens, n):
+    """Activations that quantize to all 127, all -127, alternating ends, zeros."""
+    x = np.ones((tokens, n), np.float32)
+    x[1::4], x[2::4, ::2], x[3::4] = -1, -1, 0
+    return lcy.from_float(fmt, x)
+
+
+def expected(fmt, n, w, x):
+    """Plain C, row by row."""
+    return np.array([[fmt.dot(n, lcy.pointer(row), lcy.pointer(token)) for row in w] for token in x], np.float32)
+
+
+def same_bits(got, want):
+    """Equal as bits; a NaN or a lost sign of zero is a difference too."""
+    assert got.shape == want.shape
+    np.testing.assert_array_equal(got.view(np.uint32), want.view(np.uint32))
+
+
+def lengths(fmt):
+    """Row lengths: a single block, odd counts of blocks, more than a kernel's inner chunk; for floats odd ones too."""
+    if fmt.block == 1:
+        return [16, 48, 64, 256, 1040] + [1, 8, 15, 63, 65, 100, 200, 257]
+    return [fmt.block * k for k in ((1, 3, 8, 21, 37) if fmt.block == 32 else (1, 2, 3, 5))]
+
+
+def test_levels_replace_every_product():
+    """No format is left to plain C on a level that this machine has."""
+    weights = [fmt for fmt in lcy.FORMATS if fmt.dot]
+    assert len(replaced()) == len(weights) * len(LEVELS)
+
+
+@pytest.mark.parametrize("kernel, fmt", replaced())
+def test_random_rows(kernel, fmt):
+    rng = np.random.default_rng(7)
+    with_ = lcy.lib.lcy_format_of(fmt.dot_with).contents
+    for n in lengths(fmt):
+        w = random_weights(fmt, rng, max(ROWS), n)
+        x = lcy.from_float(with_, rng.standard_normal((max(TOKENS), n)))
+        want = expected(fmt, n, w, x)
+        assert np.isfinite(want).all() and np.abs(want).max() > 0
+        for rows in ROWS:
+            same_bits(lcy.matmul(kernel, n, w[:rows], x[:1]), want[:1, :rows])
+        for tokens in TOKENS:
+            same_bits(lcy.matmul(kernel, n, w[:33], x[:tokens]), want[:tokens, :33])
+
+
+@pytest.mark.parametrize("kernel, fmt", replaced())
+def test_any_count_of_rows_and_tokens(kernel, fmt):
+    rng = np.random.default_rng(8)
+    with_ = lcy.lib.lcy_format_of(fmt.dot_with).contents
+    n = 2 * max(fmt.block, 32)
+    w = random_weights(fmt, rng, max(ROWS), n)
+    x = lcy.from_float(with_, rng.standard_normal((70, n)))
+    want = expected(fmt, n, w, x)
+    for rows in ROWS:
+        for tokens in [*TOKENS, 31, 33, 70]:
+            same_bits(lcy.matmul(kernel, n, w[:rows], x[:tokens]), want[:tokens, :rows])
+    assert lcy.matmul(kernel, n, w[:0], x[:3]).size == 0
+    assert lcy.matmul(kernel, n, w[:3], x[:0]).size == 0
+
+
+@pytest.mark.parametrize("kernel, fmt", replaced())
+def test_worst_case(kernel, fmt):
+    with_ = lcy.lib.lcy_format_of(fmt.dot_with).contents
+    for n in lengths(fmt):
+        w, x = worst_weights(fmt, 33, n), worst_activations(with_, 9, n)
+        want = expected(fmt, n, w, x)
+        assert np.isfinite(want).all()
+        for tokens in TOKENS:
+            same_bits(lcy.matmul(kernel, n, w, x[:tokens]), want[:tokens])
+
+
+@pytest.mark.parametrize("kernel, fmt", replaced())
+def test_rows_apart(kernel, fmt):
+    """Rows need not follow one another: other bytes lie between the rows of weights and of activations."""
+    rng = np.random.default_rng(9)
+    with_ = lcy.lib.lcy_format_of(fmt.dot_with).contents
+    n = 2 * max(fmt.block, 32)
+    w, x = random_weights(fmt, rng, 19, n), lcy.from_float(with_, rng.standard_normal((5, n)))
+    want = expected(fmt, n, w, x)
+    wide_w = np.full((19, w.shape[1] + 10), 0xFF, np.uint8)
+    wide_x = np.full((5, x.shape[1] + 12), 0xFF, np.uint8)
+    wide_w[:, :w.shape[1]], wide_x[:, :x.shape[1]] = w, x
+    for tokens in (1, 5):
+        same_bits(lcy.matmul(kernel, n, wide_w, wide_x[:tokens]), want[:tokens])

@@ -8,9 +8,10 @@
  *   quantized weights   integer sums inside a block are exact; then one step per block, in block order b = 0, 1, ...:
  *                       acc = fma((float) isum_b, dw_b * dx_b, acc); formats with minimums then do
  *                       acc = fma(-(float) msum_b, dmin_b * dx_b, acc). Both products are rounded to f32 before the fma.
- *   rows below 256      of Q4_0 and Q8_0 keep the reference's own order instead, because models that small are where one bit
- *                       changes a text: 8 lanes, lane = 4 neighbouring weights, lane sums exact, one fma per lane and block,
- *                       then lcy_sum8. Rows of real models take the order above, which costs an eighth.
+ *   short rows          below LCY_SHORT_ROW weights keep the reference's own orders instead: models that small are where one
+ *                       last bit, amplified by the rounding of activations, changes a text. They are written down in each
+ *                       format's dot; mostly 8 lanes, lane = 4 neighbouring weights, exact lane sums, one fma per lane and
+ *                       block, then lcy_sum8. Rows of real models take the order above, which costs an eighth.
  *   F32, F16, BF16      see formats/f32.h: 16 lanes, lane = index mod 16, then the halving tree of lcy_sum16.
  */
 #ifndef LCY_H
@@ -69,7 +70,7 @@ typedef enum lcy_type {
     LCY_TYPE_COUNT = 31
 } lcy_type;
 
-enum { LCY_SHORT_ROW = 256 };
+enum { LCY_SHORT_ROW = 1024 };
 
 /* One row of n weights against one row of activations in the weight's `dot_with` format. n % block == 0. */
 typedef float (*lcy_dot_fn)(int64_t n, const void *w, const void *x);

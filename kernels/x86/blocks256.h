@@ -14,6 +14,7 @@
 #include "../kernels.h"
 #include "k_formats.h"
 #include "tiles.h"
+#include "short.h"
 
 /* 16 signed bytes per lane x the 16 sums of a block's activations, four 32-bit sums per lane, 256 times too large */
 LCY_INLINE vi v_side_sums(vi side, const int16_t sums[16]) {
@@ -241,6 +242,7 @@ LCY_INLINE void v_matmul256(v_format256 f, v_kernels256 kernel, int64_t k, int64
     }                                                                                                                \
     static void V_NAME(matmul_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,      \
                                       const void *x, int64_t x_stride, float *out, int64_t out_stride) {             \
+        LCY_SHORT_ROWS_FIRST(name)                                                                                   \
         const v_kernels256 kernel = {V_NAME(rows_##name), V_NAME(tile_##name)};                                      \
         v_matmul256(v_##name, kernel, k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);                   \
     }

@@ -16,6 +16,7 @@
 #include "../formats/q8_0.h"
 #include "../kernels.h"
 #include "tiles.h"
+#include "short.h"
 
 /* codes of a tile's block: elements 0..15 and 16..31, a register per 4 lanes */
 typedef struct { vi low[4], high[4]; } v_codes32;
@@ -308,6 +309,9 @@ LCY_INLINE void v_matmul32(v_format32 f, v_rows32_fn one, int64_t k, int64_t row
     }                                                                                                                \
     static void V_NAME(matmul_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,      \
                                       const void *x, int64_t x_stride, float *out, int64_t out_stride) {             \
+        if (!v_##name.short_rows) {                                                                                  \
+            LCY_SHORT_ROWS_FIRST(name)                                                                               \
+        }                                                                                                            \
         v_matmul32(v_##name, V_NAME(rows_##name), k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);       \
     }
 V_MATMUL32(q4_0)

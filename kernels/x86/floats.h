@@ -29,11 +29,11 @@ FLOATS_INLINE float element_bf16(const uint8_t *p) { uint16_t h; memcpy(&h, p, 2
 /* out[t][r] for rows x tokens, both constants; k % 16 == 0 */
 FLOATS_INLINE void floats_tile(float_weights f, int rows, int tokens, int64_t k, const uint8_t *w, int64_t w_stride,
                                const uint8_t *x, int64_t x_stride, float *out, int64_t out_stride) {
-    lanes acc[4][4];
+    lanes acc[FLOATS_ROWS][FLOATS_TOKENS];
     for (int r = 0; r < rows; r++)
         for (int t = 0; t < tokens; t++) acc[r][t] = lanes_same(0);
     for (int64_t i = 0; i < k; i += 16) {
-        lanes xs[4];
+        lanes xs[FLOATS_TOKENS];
         for (int t = 0; t < tokens; t++) xs[t] = lanes_load((const float *)(x + t * x_stride) + i);
         for (int r = 0; r < rows; r++) {
             const uint8_t *p = w + r * w_stride + i * f.bytes;

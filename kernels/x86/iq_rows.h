@@ -10,6 +10,7 @@
 #include "iq.h"
 #include "iq4_nl.h"
 #include "iq_many.h"
+#include "short.h"
 
 LCY_INLINE int32_t lcy_iq_sum(__m256i v) {
     __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
@@ -50,6 +51,7 @@ LCY_INLINE void lcy_iq_matmul(int64_t k, int64_t rows, int64_t tokens, const uin
 #define LCY_IQ_MATMUL(name)                                                                                          \
     static void V_NAME(matmul_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,      \
                                       const void *x, int64_t x_stride, float *out, int64_t out_stride) {             \
+        LCY_SHORT_ROWS_FIRST(name)                                                                                   \
         lcy_iq_matmul(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride, &lcy_traits_##name);               \
     }
 LCY_IQ_MATMUL(iq1_s)

@@ -268,7 +268,7 @@ def ordered_dot(name, w, x):
 @pytest.mark.parametrize("name", QUANTIZED)
 def test_dot_order(name):
     fmt, rng = lcy.BY_NAME[name], np.random.default_rng(21)
-    for n in (256, 2048, 5632):
+    for n in (1024, 2048, 5632):
         w, x = random_weights(fmt, rng, 1, n), rng.standard_normal((1, n)).astype(np.float32)
         packed = activations(lcy.lib.lcy_format_of(fmt.dot_with).contents, x)[0]
         got = np.float32([fmt.dot(n, lcy.pointer(w), lcy.pointer(packed))])
@@ -277,9 +277,9 @@ def test_dot_order(name):
 
 @pytest.mark.parametrize("name", ["q4_0", "q8_0"])
 def test_dot_order_of_short_rows(name):
-    """Below 256 weights: 8 lanes of four neighbours, one fma per lane and block, then a tree."""
+    """Below LCY_SHORT_ROW weights: 8 lanes of four neighbours, one fma per lane and block, then a tree."""
     fmt, rng = lcy.BY_NAME[name], np.random.default_rng(22)
-    for n in (32, 64, 224):
+    for n in (32, 64, 224, 992):
         w, x = random_weights(fmt, rng, 1, n), rng.standard_normal((1, n)).astype(np.float32)
         packed, q, dx, _ = activations(lcy.BY_NAME["q8_0"], x)
         d = scales_of(fmt, w, 0)[0]

@@ -194,7 +194,7 @@ def test_every_level_equals_plain_c(name):
     """Every point, sign pattern and scale code, for counts of rows and tokens that leave remainders."""
     rng, fmt = np.random.default_rng(3), lcy.BY_NAME[name]
     b = worst_blocks(name, rng)
-    for count in (1, 2, 3):
+    for count in (1, 3, 4, 5):  # short rows, then long ones (LCY_SHORT_ROW)
         w = b[:len(b) // count * count].reshape(-1, count * fmt.bytes)
         n = count * fmt.block
         x = activations(name, rng, 5, n)

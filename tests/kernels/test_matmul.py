@@ -10,16 +10,17 @@ HALVES = {"q4_0": [0], "q4_1": [0, 2], "q5_0": [0], "q5_1": [0, 2], "q8_0": [0],
           "q4_K": [0, 2], "q5_K": [0, 2], "q6_K": [208], "iq2_xxs": [0], "iq2_xs": [0], "iq2_s": [0], "iq3_xxs": [0],
           "iq3_s": [0], "iq1_s": [0], "iq4_nl": [0], "iq4_xs": [0]}
 FLOATS = {"f32": np.float32, "f16": np.float16}
-ROWS = [1, 2, 3, 4, 7, 15, 16, 17, 33, 131]
+ROWS = [1, 2, 3, 4, 7, 15, 16, 17, 33, 290]
 TOKENS = [1, 2, 3, 5, 9]
 LEVELS = lcy.levels()
+PLAIN = lcy.kernels(0)
+LONG = 1024  # LCY_SHORT_ROW
 
 
 def replaced():
     """(level, format) for each product that a level has its own kernel for."""
-    plain = lcy.kernels(0)
     return [pytest.param(table.matmul[fmt.type], fmt, id=f"{name}-{fmt.name.decode()}") for name, table in LEVELS
-            for fmt in lcy.FORMATS if lcy.address(table.matmul[fmt.type]) != lcy.address(plain.matmul[fmt.type])]
+            for fmt in lcy.FORMATS if lcy.address(table.matmul[fmt.type]) != lcy.address(PLAIN.matmul[fmt.type])]
 
 
 def random_weights(fmt, rng, rows, n):
@@ -60,8 +61,8 @@ def worst_activations(fmt, tokens, n):
 
 
 def expected(fmt, n, w, x):
-    """Plain C, row by row."""
-    return np.array([[fmt.dot(n, lcy.pointer(row), lcy.pointer(token)) for row in w] for token in x], np.float32)
+    """Plain C: the format's dot, row by row."""
+    return lcy.matmul(PLAIN.matmul[fmt.type], n, w, x)
 
 
 def same_bits(got, want):
@@ -71,16 +72,28 @@ def same_bits(got, want):
 
 
 def lengths(fmt):
-    """Row lengths: a single block, odd counts of blocks, more than a kernel's inner chunk; for floats odd ones too."""
+    """Row lengths: short ones, which have orders of their own, then odd counts of blocks; for floats odd ones too."""
     if fmt.block == 1:
         return [16, 48, 64, 256, 1040] + [1, 8, 15, 63, 65, 100, 200, 257]
-    return [fmt.block * k for k in ((1, 3, 8, 21, 37) if fmt.block == 32 else (1, 2, 3, 5))]
+    return [fmt.block * k for k in (1, 3)] + [LONG + fmt.block * k for k in ((0, 1, 8, 21) if fmt.block == 32 else (0, 1, 3))]
 
 
 def test_levels_replace_every_product():
     """No format is left to plain C on a level that this machine has."""
     weights = [fmt for fmt in lcy.FORMATS if fmt.dot]
     assert len(replaced()) == len(weights) * len(LEVELS)
+
+
+def test_plain_product_is_the_dot():
+    rng = np.random.default_rng(6)
+    for fmt in lcy.FORMATS:
+        if not fmt.dot:
+            continue
+        n = 2 * max(fmt.block, 32)
+        w, with_ = random_weights(fmt, rng, 3, n), lcy.lib.lcy_format_of(fmt.dot_with).contents
+        x = lcy.from_float(with_, rng.standard_normal((2, n)))
+        dots = [[fmt.dot(n, lcy.pointer(row), lcy.pointer(token)) for row in w] for token in x]
+        same_bits(expected(fmt, n, w, x), np.array(dots, np.float32))
 
 
 @pytest.mark.parametrize("kernel, fmt", replaced())
@@ -102,7 +115,7 @@ def test_random_rows(kernel, fmt):
 def test_any_count_of_rows_and_tokens(kernel, fmt):
     rng = np.random.default_rng(8)
     with_ = lcy.lib.lcy_format_of(fmt.dot_with).contents
-    n = 2 * max(fmt.block, 32)
+    n = LONG + 2 * max(fmt.block, 32)
     w = random_weights(fmt, rng, max(ROWS), n)
     x = lcy.from_float(with_, rng.standard_normal((70, n)))
     want = expected(fmt, n, w, x)
@@ -111,6 +124,19 @@ def test_any_count_of_rows_and_tokens(kernel, fmt):
             same_bits(lcy.matmul(kernel, n, w[:rows], x[:tokens]), want[:tokens, :rows])
     assert lcy.matmul(kernel, n, w[:0], x[:3]).size == 0
     assert lcy.matmul(kernel, n, w[:3], x[:0]).size == 0
+
+
+@pytest.mark.parametrize("kernel, fmt", replaced())
+def test_long_rows(kernel, fmt):
+    """Rows longer than what a kernel keeps in its caches, and than it keeps at all."""
+    rng = np.random.default_rng(10)
+    with_ = lcy.lib.lcy_format_of(fmt.dot_with).contents
+    for n in (256 * 25, 256 * 131):
+        w = random_weights(fmt, rng, 18, n)
+        x = lcy.from_float(with_, rng.standard_normal((2, n)))
+        want = expected(fmt, n, w, x)
+        for tokens in (1, 2):
+            same_bits(lcy.matmul(kernel, n, w, x[:tokens]), want[:tokens])
 
 
 @pytest.mark.parametrize("kernel, fmt", replaced())
@@ -129,7 +155,7 @@ def test_rows_apart(kernel, fmt):
     """Rows need not follow one another: other bytes lie between the rows of weights and of activations."""
     rng = np.random.default_rng(9)
     with_ = lcy.lib.lcy_format_of(fmt.dot_with).contents
-    n = 2 * max(fmt.block, 32)
+    n = LONG + 2 * max(fmt.block, 32)
     w, x = random_weights(fmt, rng, 19, n), lcy.from_float(with_, rng.standard_normal((5, n)))
     want = expected(fmt, n, w, x)
     wide_w = np.full((19, w.shape[1] + 10), 0xFF, np.uint8)

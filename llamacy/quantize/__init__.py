@@ -1,0 +1,1 @@
+"""A model file rewritten with other tensor types: which type for which tensor, and the rewrite itself."""

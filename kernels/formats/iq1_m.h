@@ -22,6 +22,7 @@ static inline float lcy_iq1_m_d(const lcy_block_iq1_m *b) {
 
 #ifdef LCY_REFERENCE
 #include "common/iq_block.h"
+#include "common/iq_short.h"
 #include "common/iq_ternary.h"
 
 static void unpack_iq1_m(lcy_iq_block *out, const void *block) {
@@ -146,7 +147,26 @@ static lcy_status quantize_iq1_m(int64_t rows, int64_t n, void *y, const float *
     return LCY_OK;
 }
 
+/* See iq_short.h. The ternary values and their shifts have 8 lanes each. */
+static float dot_short_iq1_m(int64_t n, const lcy_block_iq1_m *w, const lcy_block_q8_k *a) {
+    float values[8] = {0}, shifts[8] = {0};
+    for (int64_t k = 0; k < n / 256; k++) {
+        lcy_iq_block b;
+        int8_t shift[256];
+        int32_t sum[8];
+        unpack_iq1_m(&b, &w[k]);
+        lcy_iq_split_eighths(&b, shift);
+        lcy_iq_lane_sums(sum, &b, a[k].q);
+        lcy_short_step(8, values, sum, b.d * a[k].d);
+        memcpy(b.q, shift, sizeof b.q);
+        lcy_iq_lane_sums(sum, &b, a[k].q);
+        lcy_short_step(8, shifts, sum, b.d * a[k].d);
+    }
+    return lcy_sum8(values) + 0.125f * lcy_sum8(shifts);
+}
+
 static float dot_iq1_m(int64_t n, const void *w, const void *x) {
+    if (n < LCY_SHORT_ROW) return dot_short_iq1_m(n, w, x);
     return lcy_iq_dot(n, w, x, sizeof(lcy_block_iq1_m), unpack_iq1_m, 0.125f);
 }
 

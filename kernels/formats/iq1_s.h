@@ -16,6 +16,7 @@ LCY_SIZE(lcy_block_iq1_s, 50);
 
 #ifdef LCY_REFERENCE
 #include "common/iq_block.h"
+#include "common/iq_short.h"
 #include "common/iq_ternary.h"
 
 static void unpack_iq1_s(lcy_iq_block *out, const void *block) {
@@ -96,7 +97,27 @@ static lcy_status quantize_iq1_s(int64_t rows, int64_t n, void *y, const float *
     return LCY_OK;
 }
 
+/* See iq_short.h. The ternary values go in lanes; the shifts, exact per block, in one more sum, product and sum each
+ * rounded. */
+static float dot_short_iq1_s(int64_t n, const lcy_block_iq1_s *w, const lcy_block_q8_k *a) {
+    float acc[8] = {0}, shifts = 0;
+    for (int64_t k = 0; k < n / 256; k++) {
+        lcy_iq_block b;
+        int8_t shift[256];
+        int32_t sum[8], shift_sum = 0;
+        unpack_iq1_s(&b, &w[k]);
+        lcy_iq_split_eighths(&b, shift);
+        lcy_iq_lane_sums(sum, &b, a[k].q);
+        for (int j = 0; j < 16; j++) shift_sum += b.scale[j] * shift[16 * j] * a[k].sums[j];
+        lcy_short_step(8, acc, sum, b.d * a[k].d);
+        const float added = b.d * a[k].d * (float)shift_sum;
+        shifts += added;
+    }
+    return lcy_sum8(acc) + 0.125f * shifts;
+}
+
 static float dot_iq1_s(int64_t n, const void *w, const void *x) {
+    if (n < LCY_SHORT_ROW) return dot_short_iq1_s(n, w, x);
     return lcy_iq_dot(n, w, x, sizeof(lcy_block_iq1_s), unpack_iq1_s, 0.125f);
 }
 

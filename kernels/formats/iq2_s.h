@@ -19,6 +19,7 @@ LCY_SIZE(lcy_block_iq2_s, 82);
 #include "common/iq_block.h"
 #include "common/iq_fit.h"
 #include "common/iq_points.h"
+#include "common/iq_short.h"
 
 static void unpack_iq2_s(lcy_iq_block *out, const void *block) {
     const lcy_block_iq2_s *b = block;
@@ -57,6 +58,7 @@ static lcy_status quantize_iq2_s(int64_t rows, int64_t n, void *y, const float *
 static void from_float_iq2_s(int64_t n, void *y, const float *x) { quantize_iq2_s(1, n, y, x, NULL); }
 
 static float dot_iq2_s(int64_t n, const void *w, const void *x) {
+    if (n < LCY_SHORT_ROW) return lcy_iq_dot_short(n, w, x, sizeof(lcy_block_iq2_s), unpack_iq2_s, 0.125f);
     return lcy_iq_dot(n, w, x, sizeof(lcy_block_iq2_s), unpack_iq2_s, 0.125f);
 }
 

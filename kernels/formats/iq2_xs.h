@@ -17,6 +17,7 @@ LCY_SIZE(lcy_block_iq2_xs, 74);
 #include "common/iq_block.h"
 #include "common/iq_fit.h"
 #include "common/iq_points.h"
+#include "common/iq_short.h"
 
 static void unpack_iq2_xs(lcy_iq_block *out, const void *block) {
     const lcy_block_iq2_xs *b = block;
@@ -47,6 +48,7 @@ static lcy_status quantize_iq2_xs(int64_t rows, int64_t n, void *y, const float 
 }
 
 static float dot_iq2_xs(int64_t n, const void *w, const void *x) {
+    if (n < LCY_SHORT_ROW) return lcy_iq_dot_short(n, w, x, sizeof(lcy_block_iq2_xs), unpack_iq2_xs, 0.125f);
     return lcy_iq_dot(n, w, x, sizeof(lcy_block_iq2_xs), unpack_iq2_xs, 0.125f);
 }
 

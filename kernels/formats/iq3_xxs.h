@@ -17,6 +17,7 @@ LCY_SIZE(lcy_block_iq3_xxs, 98);
 #include "common/iq_block.h"
 #include "common/iq_fit.h"
 #include "common/iq_points.h"
+#include "common/iq_short.h"
 
 static void unpack_iq3_xxs(lcy_iq_block *out, const void *block) {
     const lcy_block_iq3_xxs *b = block;
@@ -55,6 +56,7 @@ static lcy_status quantize_iq3_xxs(int64_t rows, int64_t n, void *y, const float
 static void from_float_iq3_xxs(int64_t n, void *y, const float *x) { quantize_iq3_xxs(1, n, y, x, NULL); }
 
 static float dot_iq3_xxs(int64_t n, const void *w, const void *x) {
+    if (n < LCY_SHORT_ROW) return lcy_iq_dot_short(n, w, x, sizeof(lcy_block_iq3_xxs), unpack_iq3_xxs, 0.25f);
     return lcy_iq_dot(n, w, x, sizeof(lcy_block_iq3_xxs), unpack_iq3_xxs, 0.25f);
 }
 

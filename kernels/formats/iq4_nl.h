@@ -59,9 +59,25 @@ static lcy_status quantize_iq4_nl(int64_t rows, int64_t n, void *y, const float 
     return lcy_rows_of_blocks(rows, n, 32, sizeof(lcy_block_iq4_nl), y, x, imatrix, file_block_iq4_nl);
 }
 
+/* See lcy.h. 8 lanes of 4 neighbouring weights for even blocks and 8 for odd ones, added before the tree. */
+static float dot_short_iq4_nl(int64_t n, const lcy_block_iq4_nl *b, const lcy_block_q8_0 *a) {
+    float lane[2][8] = {{0}, {0}};
+    for (int64_t k = 0; k < n / 32; k++) {
+        const float d = lcy_f16_to_f32(b[k].d) * lcy_f16_to_f32(a[k].d);
+        for (int l = 0; l < 8; l++) {
+            int32_t sum = 0;
+            for (int i = 4 * l; i < 4 * l + 4; i++) sum += lcy_iq_curve[b[k].qs[i % 16] >> i / 16 * 4 & 15] * a[k].q[i];
+            lane[k % 2][l] = fmaf((float)sum, d, lane[k % 2][l]);
+        }
+    }
+    for (int l = 0; l < 8; l++) lane[0][l] += lane[1][l];
+    return lcy_sum8(lane[0]);
+}
+
 static float dot_iq4_nl(int64_t n, const void *w, const void *x) {
     const lcy_block_iq4_nl *b = w;
     const lcy_block_q8_0 *a = x;
+    if (n < LCY_SHORT_ROW) return dot_short_iq4_nl(n, b, a);
     float acc = 0;
     for (int64_t i = 0; i < n; i += 32, a++, b++) {
         int32_t sum = 0;

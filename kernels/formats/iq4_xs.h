@@ -17,6 +17,7 @@ LCY_SIZE(lcy_block_iq4_xs, 136);
 #ifdef LCY_REFERENCE
 #include "common/iq_block.h"
 #include "common/iq_curve.h"
+#include "common/iq_short.h"
 #include "common/pack.h"
 #include "common/rows.h"
 
@@ -67,6 +68,7 @@ static lcy_status quantize_iq4_xs(int64_t rows, int64_t n, void *y, const float 
 }
 
 static float dot_iq4_xs(int64_t n, const void *w, const void *x) {
+    if (n < LCY_SHORT_ROW) return lcy_iq_dot_short(n, w, x, sizeof(lcy_block_iq4_xs), unpack_iq4_xs, 1.0f);
     return lcy_iq_dot(n, w, x, sizeof(lcy_block_iq4_xs), unpack_iq4_xs, 1.0f);
 }
 

@@ -6,6 +6,7 @@
 #include "common/fit.h"
 #include "common/pack.h"
 #include "common/rows.h"
+#include "common/short.h"
 #include "q8_k.h"
 
 typedef struct {
@@ -72,9 +73,24 @@ static lcy_status quantize_q2_k(int64_t rows, int64_t n, void *y, const float *x
     return lcy_rows_of_blocks(rows, n, 256, sizeof(lcy_block_q2_k), y, x, imatrix, block_q2_k);
 }
 
+/* See common/short.h. The minimums of sub-blocks 2 l and 2 l + 1 go into lane l, before the block's products. */
+static float dot_short_q2_k(int64_t n, const lcy_block_q2_k *a, const lcy_block_q8_k *b) {
+    float lane[8] = {0};
+    for (int64_t k = 0; k < n / 256; k++, a++, b++) {
+        int32_t isum[8] = {0}, msum[8] = {0};
+        for (int j = 0; j < 16; j++) msum[j / 2] += (a->scales[j] >> 4) * b->sums[j];
+        for (int i = 0; i < 256; i++)
+            isum[lcy_short_lane(i)] += (a->scales[i / 16] & 15) * lcy_pair(a->qs, i) * b->q[i];
+        lcy_short_step(8, lane, msum, -(lcy_f16_to_f32(a->dmin) * b->d));
+        lcy_short_step(8, lane, isum, lcy_f16_to_f32(a->d) * b->d);
+    }
+    return lcy_sum8(lane);
+}
+
 static float dot_q2_k(int64_t n, const void *w, const void *x) {
     const lcy_block_q2_k *a = w;
     const lcy_block_q8_k *b = x;
+    if (n < LCY_SHORT_ROW) return dot_short_q2_k(n, a, b);
     float sum = 0;
     for (int64_t k = 0; k < n / 256; k++, a++, b++) {
         int32_t isum = 0, msum = 0;

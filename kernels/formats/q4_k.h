@@ -5,6 +5,7 @@
 #include "../lcy.h"
 #include "common/affine.h"
 #include "common/rows.h"
+#include "common/short.h"
 #include "q8_k.h"
 
 typedef struct {
@@ -45,9 +46,25 @@ static lcy_status quantize_q4_k(int64_t rows, int64_t n, void *y, const float *x
     return lcy_rows_of_blocks(rows, n, 256, sizeof(lcy_block_q4_k), y, x, imatrix, block_q4_k);
 }
 
+/* See common/short.h. The minimums of sub-blocks 2 l and 2 l + 1 go into lane l of four apart, which come last. */
+static float dot_short_q4_k(int64_t n, const lcy_block_q4_k *a, const lcy_block_q8_k *b) {
+    float lane[8] = {0}, low[4] = {0};
+    for (int64_t k = 0; k < n / 256; k++, a++, b++) {
+        int32_t isum[8] = {0}, msum[4] = {0};
+        uint8_t scale[8], min[8];
+        lcy_unpack_scales12(scale, min, a->scales);
+        for (int j = 0; j < 16; j++) msum[j / 4] += min[j / 2] * b->sums[j];
+        for (int i = 0; i < 256; i++) isum[lcy_short_lane(i)] += scale[i / 32] * lcy_nibble(a->qs, i) * b->q[i];
+        lcy_short_step(4, low, msum, -(lcy_f16_to_f32(a->dmin) * b->d));
+        lcy_short_step(8, lane, isum, lcy_f16_to_f32(a->d) * b->d);
+    }
+    return lcy_sum8(lane) + lcy_sum4(low);
+}
+
 static float dot_q4_k(int64_t n, const void *w, const void *x) {
     const lcy_block_q4_k *a = w;
     const lcy_block_q8_k *b = x;
+    if (n < LCY_SHORT_ROW) return dot_short_q4_k(n, a, b);
     float sum = 0;
     for (int64_t k = 0; k < n / 256; k++, a++, b++) {
         int32_t isum = 0, msum = 0;

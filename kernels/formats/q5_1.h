@@ -5,6 +5,7 @@
 #include "../lcy.h"
 #include "common/legacy.h"
 #include "common/pack.h"
+#include "common/short.h"
 #include "q8_1.h"
 
 typedef struct {
@@ -46,9 +47,22 @@ static lcy_status quantize_q5_1(int64_t rows, int64_t n, void *y, const float *x
     return lcy_rows_weighted_by_row(rows, n, sizeof(lcy_block_q5_1), y, x, imatrix, block_q5_1);
 }
 
+/* See common/short.h. The offsets are summed apart and come last; m * s, of two f16, is exact. */
+static float dot_short_q5_1(int64_t n, const lcy_block_q5_1 *a, const lcy_block_q8_1 *b) {
+    float lane[8] = {0}, offset = 0;
+    for (int64_t k = 0; k < n / 32; k++, a++, b++) {
+        int32_t isum[8] = {0};
+        for (int i = 0; i < 32; i++) isum[lcy_short_lane(i)] += code_q5_1(a, i) * b->q[i];
+        offset += lcy_f16_to_f32(a->m) * lcy_f16_to_f32(b->s);
+        lcy_short_step(8, lane, isum, lcy_f16_to_f32(a->d) * lcy_f16_to_f32(b->d));
+    }
+    return lcy_sum8(lane) + offset;
+}
+
 static float dot_q5_1(int64_t n, const void *w, const void *x) {
     const lcy_block_q5_1 *a = w;
     const lcy_block_q8_1 *b = x;
+    if (n < LCY_SHORT_ROW) return dot_short_q5_1(n, a, b);
     float sum = 0;
     for (int64_t k = 0; k < n / 32; k++) {
         int32_t isum = 0;

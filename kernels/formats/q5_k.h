@@ -5,6 +5,7 @@
 #include "../lcy.h"
 #include "common/affine.h"
 #include "common/rows.h"
+#include "common/short.h"
 #include "q8_k.h"
 
 typedef struct {
@@ -52,9 +53,25 @@ static lcy_status quantize_q5_k(int64_t rows, int64_t n, void *y, const float *x
     return lcy_rows_of_blocks(rows, n, 256, sizeof(lcy_block_q5_k), y, x, imatrix, block_q5_k);
 }
 
+/* See common/short.h. The minimums of a block are one integer; product and sum are rounded each, and come last. */
+static float dot_short_q5_k(int64_t n, const lcy_block_q5_k *a, const lcy_block_q8_k *b) {
+    float lane[8] = {0}, low = 0;
+    for (int64_t k = 0; k < n / 256; k++, a++, b++) {
+        int32_t isum[8] = {0}, msum = 0;
+        uint8_t scale[8], min[8];
+        lcy_unpack_scales12(scale, min, a->scales);
+        for (int j = 0; j < 16; j++) msum += min[j / 2] * b->sums[j];
+        for (int i = 0; i < 256; i++) isum[lcy_short_lane(i)] += scale[i / 32] * code_q5_k(a, i) * b->q[i];
+        low -= lcy_f16_to_f32(a->dmin) * b->d * (float)msum;
+        lcy_short_step(8, lane, isum, lcy_f16_to_f32(a->d) * b->d);
+    }
+    return lcy_sum8(lane) + low;
+}
+
 static float dot_q5_k(int64_t n, const void *w, const void *x) {
     const lcy_block_q5_k *a = w;
     const lcy_block_q8_k *b = x;
+    if (n < LCY_SHORT_ROW) return dot_short_q5_k(n, a, b);
     float sum = 0;
     for (int64_t k = 0; k < n / 256; k++, a++, b++) {
         int32_t isum = 0, msum = 0;

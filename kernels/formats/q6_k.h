@@ -5,6 +5,7 @@
 #include "../lcy.h"
 #include "common/fit.h"
 #include "common/rows.h"
+#include "common/short.h"
 #include "q8_k.h"
 
 /* Within half h (128 weights) and l = 0..31, with e = 128 h + l:
@@ -71,9 +72,22 @@ static lcy_status quantize_q6_k(int64_t rows, int64_t n, void *y, const float *x
     return lcy_rows_of_blocks(rows, n, 256, sizeof(lcy_block_q6_k), y, x, imatrix, block_q6_k);
 }
 
+/* See common/short.h. */
+static float dot_short_q6_k(int64_t n, const lcy_block_q6_k *a, const lcy_block_q8_k *b) {
+    float lane[8] = {0};
+    for (int64_t k = 0; k < n / 256; k++, a++, b++) {
+        int32_t isum[8] = {0};
+        for (int i = 0; i < 256; i++)
+            isum[lcy_short_lane(i)] += a->scales[i / 16] * value_q6_k(a, i) * b->q[i];
+        lcy_short_step(8, lane, isum, lcy_f16_to_f32(a->d) * b->d);
+    }
+    return lcy_sum8(lane);
+}
+
 static float dot_q6_k(int64_t n, const void *w, const void *x) {
     const lcy_block_q6_k *a = w;
     const lcy_block_q8_k *b = x;
+    if (n < LCY_SHORT_ROW) return dot_short_q6_k(n, a, b);
     float sum = 0;
     for (int64_t k = 0; k < n / 256; k++, a++, b++) {
         int32_t isum = 0;

@@ -1,7 +1,7 @@
 """Every type through quantize and the engine: the logits of the reference's file in the reference's engine.
 
-At position 0 no sum is long, and they are equal to the last bits: the file holds the same numbers. Later positions may differ
-by the step of an 8-bit activation, where a sum that ends in another last bit falls on the other side of a half.
+Rows of this model are short (lcy.h), so every sum has the reference's order and the logits are its own, to the last bits. A
+difference in one bit would grow to the step of an 8-bit activation, about 0.05 of a logit.
 """
 
 import numpy as np
@@ -13,8 +13,7 @@ from llamacy.engine import Model
 
 TYPES = ("F32", "F16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "IQ1_S", "IQ1_M",
          "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_NL", "IQ4_XS")
-EXACT = 1e-5             # of logits up to 4
-STEPS = 0.1              # a few codes of 8 bits; without the imatrix's weights it would be 0.4 to 2.5
+BOUND = 1e-5             # of logits up to 4; what has been seen is 0
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,5 @@ def test_all_recorded_types_are_tested(recorded):
 def test_logits_of_the_reference(type, recorded, tmp_path_factory):
     found = wanted_logits(Model(quantized_model(tmp_path_factory, type)), recorded["ids"], recorded["positions"])
     expected = recorded[type]
-    difference = np.abs(found - expected).max(1)
-    assert recorded["positions"][0] == 0 and difference[0] <= EXACT
-    assert difference.max() <= (2e-3 if type in ("F32", "F16") else STEPS)
+    assert np.abs(found - expected).max() <= BOUND
     assert (found.argmax(1) == expected.argmax(1)).all()

@@ -68,6 +68,7 @@ cdef int bpe_word(const Core *c, Work *w, const uint32_t *codes, size_t n, uint8
     cdef uint8_t raw[4]
     cdef size_t i, size = 0
     cdef int k, step, status
+    cdef int32_t id
     if start_symbols(w, written, 4 * n):
         return NO_MEMORY
     for i in range(n):
@@ -75,6 +76,10 @@ cdef int bpe_word(const Core *c, Work *w, const uint32_t *codes, size_t n, uint8
             step = encode(code_of_byte[raw[k]], written + size)
             add_symbol(w, <uint32_t> size, step)
             size += step
+    if c.ignore_merges:
+        id = table_find(&c.all, &c.tokens, hash_on(0, written, size), written, size)
+        if id >= 0 and type_of(c, id) == NORMAL:
+            return push_id(out, id)
     status = merge_symbols(c, w, bpe_rank)
     return status if status else push_symbols(c, w, out)
 
@@ -82,17 +87,28 @@ cdef int bpe_word(const Core *c, Work *w, const uint32_t *codes, size_t n, uint8
 cdef int bpe_words(const Core *c, const uint32_t *codes, const uint32_t *ends, size_t count, Ids *out) noexcept nogil:
     """Append the tokens of all words; word i ends before codes[ends[i]]."""
     cdef uint8_t *written = NULL
-    cdef size_t room = 0, i, start = 0
+    cdef size_t room = 0, i, k, first, start = 0
+    cdef uint64_t hash
+    cdef Known known
     cdef Work w
     cdef int status = 0
     memset(&w, 0, sizeof(w))
+    known_new(&known, codes, ends[count - 1] if count else 0)
     for i in range(count):
+        hash = 0
+        for k in range(start, ends[i]):
+            hash = hash * base + codes[k] + 1
+        first = out.count
+        if not known_copy(&known, hash, 4 * start, 4 * (ends[i] - start), out, &status):
+            status = grow(<void **> &written, &room, 8 * (ends[i] - start), 1)
+            if not status:
+                status = bpe_word(c, &w, codes + start, ends[i] - start, written, out)
+            if not status:
+                known_add(&known, hash, 4 * start, 4 * (ends[i] - start), first, out.count)
         if status:
             break
-        status = grow(<void **> &written, &room, 8 * (ends[i] - start), 1)
-        if not status:
-            status = bpe_word(c, &w, codes + start, ends[i] - start, written, out)
         start = ends[i]
+    free(known.slots)
     work_free(&w)
     free(written)
     return status

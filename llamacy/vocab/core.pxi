@@ -12,15 +12,26 @@ cdef enum:
     SPM = 1
     BPE = 2
     WPM = 3
+    UGM = 4
+    RWKV = 5
     MAX_PATTERNS = 8
 
 cdef struct Lengths:
     uint64_t *data  # longest first, each once
     size_t count
 
+cdef struct Charsmap:  # see ugm.pxi
+    const uint8_t *units  # (n_units,) 32 bits each, little-endian, anywhere in the file
+    uint64_t n_units
+    const uint8_t *texts  # (n_texts,) what characters are replaced by; each ends with a 0
+    uint64_t n_texts
+
 cdef struct Core:
     int kind
+    bint later  # special tokens and more by the rules of versions after the reference
+    bint ignore_merges  # BPE: a word that is a token is that token
     Texts tokens
+    uint64_t *unescaped  # RWKV: what `tokens` points into
     Table all  # every token
     const float *scores  # (tokens.count,), NULL: all 0
     const int32_t *types  # (tokens.count,), NULL: all NORMAL
@@ -32,7 +43,13 @@ cdef struct Core:
     Lengths special_lengths
     uint8_t special_starts[0x10000]  # 1: a special token begins with these two bytes
     int32_t *order  # (tokens.count,): place of a special token in the order of search; NULL until it matters
-    Lengths lengths  # WPM: of all tokens
+    Lengths lengths  # WPM, UGM, RWKV: of all tokens
+    bint spaces_inside  # SPM: some token has a space behind another character
+    bint any_user_defined
+    bint all_bytes  # UGM: there is a token for each byte
+    bint squeeze  # UGM: leave out needless spaces
+    float least_score, best_score  # UGM: of NORMAL tokens
+    Charsmap charsmap  # UGM
     Texts merges  # BPE
     Table pairs
     const uint32_t *patterns[MAX_PATTERNS]
@@ -40,6 +57,7 @@ cdef struct Core:
 
 
 cdef void core_free(Core *c) noexcept:
+    free(c.unescaped)
     free(c.all.slots)
     free(c.special.slots)
     free(c.special_lengths.data)

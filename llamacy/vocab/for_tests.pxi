@@ -1,6 +1,6 @@
 # Private functions that tests call from Python.
 
-def _test_words(patterns, bytes text not None):
+def _test_words(patterns, bytes text not None, bint unicode=False):
     """list of bytes: `text` cut into words by patterns."""
     from llamacy.vocab.pattern import compile
     cdef size_t n = len(text), i, count, start = 0
@@ -15,7 +15,7 @@ def _test_words(patterns, bytes text not None):
         categories[i] = category_of(codes[i])
     ends[0] = <uint32_t> n
     count = 1 if n else 0
-    for program in [compile(pattern) for pattern in patterns]:
+    for program in [compile(pattern, unicode) for pattern in patterns]:
         count = split_pieces(<const uint32_t *> PyBytes_AS_STRING(program), codes, categories, ends, count, more)
         ends, more = more, ends
     words = []
@@ -32,6 +32,9 @@ def _test_encode(uint32_t code):
     return out[:encode(code, out)]
 
 
+from llamacy.vocab.pattern import CATEGORIES as GENERAL_CATEGORIES
+
+
 def _test_code_point(uint32_t code):
-    """(first letter of the category, lower case, first of the decomposition)"""
-    return "NLZMPSC-"[category_of(code)], lower_of(code), first_of_decomposition(code)
+    """(category, lower case, first of the decomposition)"""
+    return GENERAL_CATEGORIES[category_of(code)], lower_of(code), first_of_decomposition(code)

@@ -12,14 +12,15 @@ from pathlib import Path
 import unicodedata2
 
 VERSION = "15.0.0"
-CATEGORIES = "NLZMPSC-"  # first letter of the general category; "-": surrogates and U+FEFF, which have none here
+# General categories; "--": surrogates and U+FEFF, which have none here.
+CATEGORIES = ("Nd Nl No Ll Lm Lo Lt Lu Zl Zp Zs Mc Me Mn Pc Pd Pe Pf Pi Po Ps Sc Sk Sm So Cc Cf Cn Co --").split()
 END = 0x110000
 HANGUL = range(0xAC00, 0xD7A4)  # syllables; the reference does not take them apart
 
 HEAD = '''# Written by generate_unicode.py from Unicode {version}. Do not edit.
 cdef extern from *:
     """
-    /* First code point of a run of one category << 3 | the category, an index into "{categories}". */
+    /* First code point of a run of one category << 5 | the category, an index into the generator's CATEGORIES. */
     static const uint32_t category_runs[{n_categories}] = {{
 {category_runs}
     }};
@@ -58,14 +59,14 @@ cdef enum:
 def category(c):
     """Index into CATEGORIES."""
     if 0xD800 <= c < 0xE000 or c == 0xFEFF:
-        return CATEGORIES.index("-")
-    return CATEGORIES.index(unicodedata2.category(chr(c))[0])
+        return CATEGORIES.index("--")
+    return CATEGORIES.index(unicodedata2.category(chr(c)))
 
 
 def category_runs():
     start = 0
     for value, run in groupby(map(category, range(END))):
-        yield start << 3 | value
+        yield start << 5 | value
         start += len(list(run))
 
 
@@ -123,7 +124,7 @@ def main():
         raise SystemExit(f"unicodedata2 knows Unicode {unicodedata2.unidata_version}, expected {VERSION}")
     categories, lower, (nfd, firsts) = list(category_runs()), lower_runs(), nfd_runs()
     Path(__file__).with_name("unicode_data.pxi").write_text(HEAD.format(
-        version=VERSION, categories=CATEGORIES, n_categories=len(categories), n_lower=len(lower), n_nfd=len(nfd),
+        version=VERSION, n_categories=len(categories), n_lower=len(lower), n_nfd=len(nfd),
         n_nfd_firsts=len(firsts), category_runs=numbers(categories), lower_runs=structs(lower), nfd_runs=structs(nfd),
         nfd_firsts=numbers(firsts)))
 

@@ -8,6 +8,8 @@ KINDS = {
     b"gpt2": (BPE, {"bos": 11, "eos": 11}),
     b"bert": (WPM, {"unk": 100, "sep": 102, "pad": 0, "cls": 101, "mask": 103}),
     b"no_vocab": (NO_VOCAB, {}),
+    b"t5": (UGM, {"eos": 1, "unk": 2, "pad": 0}),
+    b"rwkv": (RWKV, {}),
 }
 # general.architecture of an SPM model whose name contains "code": CodeLlama and CodeGemma files do not say these
 INFILL = {
@@ -16,9 +18,25 @@ INFILL = {
 }
 KEYS = {"unk": "unknown", "sep": "seperator", "pad": "padding"}  # where the key has another name (sic)
 END_OF_TURN = (b"<|eot_id|>", b"<|im_end|>", b"<|end|>", b"<end_of_turn>")
+# Tokens that end a generation besides EOS and the end of turn; the reference stops only at those two.
+ENDS = (*END_OF_TURN, b"<|endoftext|>", b"<|eom_id|>", b"<EOT>")
+END_KEYS = ("eom", "fim_pad", "fim_rep", "fim_sep")
+LATER_KEYS = {"prefix": "fim_pre", "suffix": "fim_suf", "middle": "fim_mid"}  # names of these ids in later files
+LATER_TEXTS = {
+    "prefix": (b"<|fim_prefix|>", b"<fim-prefix>", b"<fim_prefix>", b"<PRE>", "<｜fim▁begin｜>".encode()),
+    "suffix": (b"<|fim_suffix|>", b"<fim-suffix>", b"<fim_suffix>", b"<SUF>", "<｜fim▁hole｜>".encode()),
+    "middle": (b"<|fim_middle|>", b"<fim-middle>", b"<fim_middle>", b"<MID>", "<｜fim▁end｜>".encode()),
+}
 MISSING_PRE = b"".join(b"llm_load_vocab: %s\n" % line for line in (
     b"missing pre-tokenizer type, using: 'default'", b"", b"*" * 36, b"GENERATION QUALITY WILL BE DEGRADED!",
     b"CONSIDER REGENERATING THE MODEL", b"*" * 36, b""))
+
+
+def ids_of_keys(gguf, names, n_tokens):
+    """The valid ids of those of the keys that the file has."""
+    lookup = file_lookup(gguf)
+    found = [lookup(f"tokenizer.ggml.{name}_token_id", "int", -1) for name in names]
+    return [id for id in found if 0 <= id < n_tokens]
 
 
 def read_ids(gguf, lookup, warn, kind, defaults, n_tokens):

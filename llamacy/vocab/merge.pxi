@@ -11,6 +11,7 @@ cdef enum:
     NO_MEMORY = -1
     NEED_ORDER = -2  # see order.pxi
     TOO_MANY = -3  # overlapping special tokens
+    TOO_LONG = -4  # normalized text
 
 cdef struct Symbol:
     uint64_t hash

@@ -4,10 +4,12 @@ The dialect is a small part of the usual one: an alternation of sequences of
     x  [...]  [^...]  \\s \\S \\p{L}     one character; behind it ?, *, +, {m} or {m,n}: greedy, then one less at a time
     (?:a|b)  (?i:a|b)  (?:a|b)?        a group; (?i: ignores the case of ASCII letters
     (?=x)  (?!x)  $                    one character ahead; the end of the piece
-\\s and \\S know only ASCII white space. \\p{X} takes the first letter of a general category.
+and, as a whole pattern, THOUSANDS. \\p{X} takes a general category or its first letter. White space and the case of
+letters are those of ASCII, or with `unicode` those of Unicode.
 
 A program is an array of 32-bit words in this machine's byte order; addresses count words from its beginning:
     number of alternatives, the address of each, operations of 4 words each, sets (see in_set in split.pxi).
+That of THOUSANDS has no alternatives and one set.
 """
 
 import sys
@@ -17,12 +19,16 @@ UNBOUNDED = 0xFFFFFFFF
 MAX_ALTERNATIVES = 16
 MAX_CHOICES = 48
 
-CATEGORIES = "NLZMPSC"  # bit numbers, as generate_unicode.py has them
-ALL_CATEGORIES = 0xFF  # with bit 7: code points that have none
-NEGATED = 0x100
+THOUSANDS = r"(?=(\d{3})+(?!\d))"  # before each three digits that come before a multiple of three, and no more
+
+# bit numbers, as generate_unicode.py has them; "--": code points that have none
+CATEGORIES = "Nd Nl No Ll Lm Lo Lt Lu Zl Zp Zs Mc Me Mn Pc Pd Pe Pf Pi Po Ps Sc Sk Sm So Cc Cf Cn Co --".split()
+ALL_CATEGORIES = (1 << len(CATEGORIES)) - 1
+NEGATED = 1 << 31
 WHITE_SPACE = " \t\n\v\f\r"
-ASCII = {"L": "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", "N": "0123456789", "M": "",
-         "P": "!\"#%&'()*,-./:;?@[\\]_{}", "S": "$+<=>^`|~"}
+ASCII = {"Lu": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "Ll": "abcdefghijklmnopqrstuvwxyz", "Nd": "0123456789", "Pc": "_",
+         "Pd": "-", "Ps": "([{", "Pe": ")]}", "Po": "!\"#%&'*,./:;?@\\", "Sc": "$", "Sk": "^`", "Sm": "+<=>|~"}
+FOLDED = {"s": "\u017f", "k": "\u212a"}  # whose other case is that ASCII letter
 ESCAPES = {"r": "\r", "n": "\n", "t": "\t", "v": "\v", "f": "\f"}
 
 
@@ -45,13 +51,28 @@ class Set:
         if last > 0x7F:
             self.ranges.append((max(first, 0x80), last))
 
-    def add_category(self, letter):
-        self.add(ASCII[letter])
-        self.categories |= 1 << CATEGORIES.index(letter)
+    def add_category(self, name):
+        """Errors  KeyError: there is no such category, or no category begins so."""
+        found = [i for i, category in enumerate(CATEGORIES) if category.startswith(name)]
+        if not found or len(name) not in (1, 2):
+            raise KeyError(name)
+        for i in found:
+            self.add(ASCII.get(CATEGORIES[i], ""))
+            self.categories |= 1 << i
 
-    def add_not_space(self):
+    def add_space(self, unicode):
+        self.add(WHITE_SPACE)
+        if unicode:
+            self.add("\x85")
+            self.categories |= sum(1 << i for i, category in enumerate(CATEGORIES) if category[0] == "Z")
+
+    def add_not_space(self, unicode):
         self.ascii |= ~sum(1 << ord(c) for c in WHITE_SPACE) & (1 << 128) - 1
         self.categories = ALL_CATEGORIES
+        if unicode:
+            self.categories ^= sum(1 << i for i, category in enumerate(CATEGORIES) if category[0] in "ZC")
+            self.categories |= sum(1 << CATEGORIES.index(name) for name in ("Cf", "Cn", "Co"))
+            self.ranges += [(0x80, 0x84), (0x86, 0x9F)]  # the controls without U+0085
 
     def negate(self):
         self.ascii ^= (1 << 128) - 1
@@ -71,8 +92,9 @@ class Set:
 class Compiler:
     """Reads the pattern once, from left to right. Errors: ValueError naming the pattern and the place."""
 
-    def __init__(self, pattern):
+    def __init__(self, pattern, unicode):
         self.pattern = pattern
+        self.unicode = unicode
         self.at = 0
         self.fold = False
         self.ops = []  # [operation, argument, argument, argument]; an address is the index of an operation
@@ -124,7 +146,7 @@ class Compiler:
             elif op[0] in (SPLIT, JUMP):
                 op[1] = first + 4 * op[1]
         words = [len(starts), *(first + 4 * s for s in starts), *(word for op in self.ops for word in op), *data]
-        return b"".join([word.to_bytes(4, sys.byteorder) for word in words])
+        return packed(words)
 
     def sequence(self):
         while self.at < len(self.pattern) and self.pattern[self.at] not in "|)":
@@ -209,23 +231,34 @@ class Compiler:
         if c == "\\":
             c = self.take()
             if c == "s":
-                return found.add(WHITE_SPACE)
+                return found.add_space(self.unicode)
             if c == "S":
-                return found.add_not_space()
+                return found.add_not_space(self.unicode)
             if c == "p":
-                return found.add_category(self.property())
+                return self.property(found)
             c = ESCAPES.get(c, c)
         found.add(c.lower() + c.upper() if self.fold and c.isascii() else c)
+        if self.fold and self.unicode:
+            found.add(FOLDED.get(c.lower(), ""))
         return c
 
-    def property(self):
-        text = self.pattern[self.at:self.at + 3]
-        self.at += 3
-        if text[:1] != "{" or text[2:] != "}" or text[1] not in ASCII:
-            raise self.error(f"unknown property {text!r}")
-        return text[1]
+    def property(self, found):
+        name, end, _ = self.pattern[self.at:].partition("}")
+        self.at += len(name) + len(end)
+        try:
+            found.add_category(name[1:] if end and name[:1] == "{" else "")
+        except KeyError:
+            raise self.error(f"unknown property {name + end!r}") from None
 
 
-def compile(pattern):
+def compile(pattern, unicode=False):
     """bytes: the program of `pattern`."""
-    return Compiler(pattern).program()
+    if pattern == THOUSANDS:
+        digits = Set()
+        digits.add_category("Nd")
+        return packed([0, *digits.words()])
+    return Compiler(pattern, unicode).program()
+
+
+def packed(words):
+    return b"".join([word.to_bytes(4, sys.byteorder) for word in words])

@@ -2,7 +2,12 @@
 
 A row lists patterns (dialect: pattern.py). The first cuts the whole text, each further one what its predecessors left;
 all matches are pieces, and so is what lies between them. To add a pre-type, add its row.
+
+Names that llama.cpp b2794 knows are read as it reads them. The others are read as the tokenizer libraries do that the
+models were made with, and the rest of such a vocabulary by the rules of later versions (see docs/tokenize.md).
 """
+
+from llamacy.vocab.pattern import THOUSANDS
 
 
 def ranges(text):
@@ -27,22 +32,85 @@ DEEPSEEK_LETTERS = r"\s?[" + ranges("""
     2183 2184 2C00-2C7B 2C7E-2CE4 2CEB-2CEE 2CF2 2CF3 A640-A66D A680-A69B A722-A76F A771-A787 A78B-A78E AB70-ABBF
     FB00-FB06 FB13-FB17 FF21-FF3A FF41-FF5A 10400-1044F 104B0-104D3 104D8-104FB 10C80-10CB2 10CC0-10CF2 118A0-118DF
     1E900-1E943""") + "]+"
+
+
+class PreType:
+    """One row.
+
+    patterns        list of str
+    ignore_merges   a word that is a token becomes this token, whatever the merges would make of it
+    later           the name is younger than the reference: white space of Unicode, and special tokens, BOS, newline and
+                    end of generation as later versions have them
+    bos             later names only: a text begins with BOS if the file does not say
+    """
+
+    def __init__(self, patterns, ignore_merges=False, later=False, bos=False):
+        self.patterns = patterns
+        self.ignore_merges = ignore_merges
+        self.later = later
+        self.bos = bos
+
+
+def one_digit(pattern):
+    """LLAMA3 with digits one by one."""
+    return pattern.replace(r"\p{N}{1,3}", r"\p{N}")
+
+
+CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+NO_WORD = r"[^\r\n\p{L}\p{N}]?"
+TEKKEN = (rf"{NO_WORD}{UPPER}*{LOWER}+|{NO_WORD}{UPPER}+{LOWER}*|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n/]*"
+          r"|\s*[\r\n]+|\s+(?!\S)|\s+")
+GPT4O = (rf"{NO_WORD}{UPPER}*{LOWER}+{CONTRACTIONS}?|{NO_WORD}{UPPER}+{LOWER}*{CONTRACTIONS}?|\p{{N}}{{1,3}}"
+         r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+QWEN35 = one_digit(LLAMA3).replace(r"?\p{L}+", r"?[\p{L}\p{M}]+").replace(r"[^\s\p{L}", r"[^\s\p{L}\p{M}")
+BAILING = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"
+SEED = CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+"
+DEEPSEEK_V3 = [
+    r"\p{N}{1,3}", "[" + ranges("4E00-9FA5 3040-309F 30A0-30FF") + "]+",
+    r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"]
+BLOOM = r" ?[^(\s|.,!?…。，、।۔،)]+"
+CHAMELEON = [r"<sentinel:[0-9]+>", r"IMGIMG[A-I]{1,4}Z", r"[\t\n]|    |  ", r"\p{N}", r"[\p{P}!-/:-@\[-`{-~]", GPT2]
 STARCODER = [r"\p{N}", GPT2]
-LLAMA_BPE = [LLAMA3]
 
 DEFAULT = "default"
+LLAMA_BPE = PreType([LLAMA3], ignore_merges=True)
+OLD_STARCODER = PreType(STARCODER)
 
 PRE_TYPES = {
-    DEFAULT: [MARKS, GPT2, r"\p{N}+", DIGITS],
+    DEFAULT: PreType([MARKS, GPT2, r"\p{N}+", DIGITS]),
     "llama3": LLAMA_BPE,
     "llama-v3": LLAMA_BPE,
     "llama-bpe": LLAMA_BPE,
-    "deepseek-llm": [r"[\r\n]", DEEPSEEK_LETTERS, DEEPSEEK_MARKS, r"\s+$", CJK, r"\p{N}+"],
-    "deepseek-coder": [r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", CJK, r"\p{N}"],
-    "falcon": [MARKS, GPT2, DIGITS],
-    "mpt": [r"\s?\p{L}+", r"\s?\p{P}+", GPT2],
-    "starcoder": STARCODER,
-    "refact": STARCODER,
-    "command-r": STARCODER,
-    "gpt-2": [GPT2],
+    "deepseek-llm": PreType([r"[\r\n]", DEEPSEEK_LETTERS, DEEPSEEK_MARKS, r"\s+$", CJK, r"\p{N}+"]),
+    "deepseek-coder": PreType([r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", CJK, r"\p{N}"]),
+    "falcon": PreType([MARKS, GPT2, DIGITS]),
+    "mpt": PreType([r"\s?\p{L}+", r"\s?\p{P}+", GPT2]),
+    "starcoder": OLD_STARCODER,
+    "refact": OLD_STARCODER,
+    "command-r": OLD_STARCODER,
+    "gpt-2": PreType([GPT2]),
 }
+
+# patterns, names, flags other than `later`
+LATER = [
+    ([GPT2], "phi-2 jina-es jina-de jina-v1-en jina-v2-en jina-v2-es jina-v2-de jina-v2-code roberta-bpe gigachat "
+             "a.x-4.0 mellum olmo jais trillion granite-docling exaone4", {}),
+    (STARCODER, "smollm codeshell exaone minerva-7b", {}),
+    ([LLAMA3], "dbrx smaug-bpe chatglm-bpe glm4", {}),
+    ([LLAMA3], "falcon3 falcon-h1 pixtral midm-2.0 lfm2", {"ignore_merges": True, "bos": True}),
+    ([one_digit(LLAMA3)], "qwen2 deepseek-r1-qwen kormo megrez stablelm2 hunyuan grok-2", {}),
+    ([QWEN35], "qwen35", {}),
+    (DEEPSEEK_V3, "deepseek-v3 hunyuan-dense", {}),
+    ([TEKKEN], "tekken", {"ignore_merges": True, "bos": True}),
+    ([GPT4O], "gpt-4o llama4 kanana2 minimax-m2", {}),
+    ([BLOOM], "poro-chat bloom gpt3-finnish", {}),
+    ([BLOOM, r"\p{N}"], "viking", {}),
+    (CHAMELEON, "chameleon", {"bos": True}),
+    ([r"\p{N}+", THOUSANDS], "superbpe", {}),
+    ([BAILING], "bailingmoe bailingmoe2 llada-moe", {}),
+    ([SEED], "seed-coder", {}),
+]
+PRE_TYPES.update((name, PreType(patterns, later=True, **flags)) for patterns, names, flags in LATER
+                 for name in names.split())

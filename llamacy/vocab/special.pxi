@@ -2,7 +2,8 @@
 #
 # As in the reference the texts decide, not the types: a token is special if it has two characters or more and cannot
 # be split, between two characters, into two other tokens. All byte tokens of Llama vocabularies and many ordinary word
-# pieces of BERT are special by this rule.
+# pieces of BERT are special by this rule. For a vocabulary that the reference cannot read (Core.later) the types
+# decide, and user-defined tokens are found even where no special ones are asked for.
 
 cdef struct Fragment:
     uint32_t start, size
@@ -42,6 +43,10 @@ cdef int list_special(const Core *c, uint64_t *prefixes, Ids *out) noexcept nogi
     for id in range(c.tokens.count):
         text = c.tokens.base + c.tokens.offset[id]
         n = c.tokens.length[id]
+        if c.later:
+            if n and type_of(c, id) in (CONTROL_TOKEN, USER_DEFINED, UNKNOWN) and push_id(out, id):
+                return NO_MEMORY
+            continue
         if n <= <uint64_t> lead_length(text[0]):  # one character
             continue
         hash_prefixes(text, n, prefixes)
@@ -50,8 +55,17 @@ cdef int list_special(const Core *c, uint64_t *prefixes, Ids *out) noexcept nogi
     return 0
 
 
-cdef inline uint32_t first_two(const uint8_t *text) noexcept nogil:
-    return <uint32_t> text[0] << 8 | text[1]
+cdef inline uint32_t first_two(const uint8_t *text, uint64_t n) noexcept nogil:
+    """The first two of n > 0 bytes as a number; a missing one counts as 0."""
+    return <uint32_t> text[0] << 8 | (text[1] if n > 1 else 0)
+
+
+cdef void add_start(Core *c, const uint8_t *text, uint64_t n) noexcept nogil:
+    """Let a special token be looked for where these bytes are."""
+    if n == 1:
+        memset(c.special_starts + (<uint32_t> text[0] << 8), 1, 0x100)
+    else:
+        c.special_starts[first_two(text, n)] = 1
 
 
 cdef int push_fragment(Fragments *f, uint64_t start, uint64_t size, int32_t token) noexcept nogil:
@@ -64,24 +78,26 @@ cdef int push_fragment(Fragments *f, uint64_t start, uint64_t size, int32_t toke
     return 0
 
 
-cdef int find_all(const Core *c, const uint8_t *text, uint64_t n, const uint64_t *prefixes,
+cdef int find_all(const Core *c, const uint8_t *text, uint64_t n, const uint64_t *prefixes, bint user_only,
                   Fragments *out) noexcept nogil:
     """Append every occurrence of a special token, overlapping ones too, in the order of their places.
+
+    user_only: of user-defined tokens.
 
     There are one or two at a place in sane vocabularies. The limit keeps others from filling the memory.
     """
     cdef uint64_t i, size, limit = 16 * n + 0x10000
     cdef size_t k
     cdef int32_t token
-    for i in range(n - 1):
-        if not c.special_starts[first_two(text + i)]:
+    for i in range(n):
+        if not c.special_starts[first_two(text + i, n - i)]:
             continue
         for k in range(c.special_lengths.count):
             size = c.special_lengths.data[k]
             if size > n - i:
                 continue
             token = table_find(&c.special, &c.tokens, hash_between(prefixes, i, size), text + i, size)
-            if token < 0:
+            if token < 0 or user_only and type_of(c, token) != USER_DEFINED:
                 continue
             if out.count == limit:
                 return TOO_MANY
@@ -137,20 +153,20 @@ cdef int drop_overlapping(const Core *c, uint64_t n, Fragments *f) noexcept nogi
     return status
 
 
-cdef int find_special(const Core *c, const uint8_t *text, uint64_t n, Fragments *out) noexcept nogil:
+cdef int find_special(const Core *c, const uint8_t *text, uint64_t n, bint user_only, Fragments *out) noexcept nogil:
     """Append the special tokens in `text`, in the order of their places. NEED_ORDER: c.order is missing for that."""
     cdef uint64_t *prefixes
     cdef uint64_t i = 0
     cdef int status
-    while i + 1 < n and not c.special_starts[first_two(text + i)]:
+    while i < n and not c.special_starts[first_two(text + i, n - i)]:
         i += 1
-    if i + 1 >= n:
+    if i == n:
         return 0
     prefixes = <uint64_t *> malloc((n + 1) * sizeof(uint64_t))
     if prefixes is NULL:
         return NO_MEMORY
     hash_prefixes(text, n, prefixes)
-    status = find_all(c, text, n, prefixes, out)
+    status = find_all(c, text, n, prefixes, user_only, out)
     free(prefixes)
     if status or not any_overlap(out):
         return status
@@ -164,8 +180,8 @@ cdef int cut(const Core *c, const uint8_t *text, uint64_t n, bint parse_special,
     cdef size_t i
     cdef int status = 0
     memset(&found, 0, sizeof(found))
-    if parse_special and n > 1:
-        status = find_special(c, text, n, &found)
+    if parse_special or c.later and c.any_user_defined:
+        status = find_special(c, text, n, not parse_special, &found)
     for i in range(found.count):
         if not status and found.data[i].start > at:
             status = push_fragment(out, at, found.data[i].start - at, -1)
@@ -176,6 +192,29 @@ cdef int cut(const Core *c, const uint8_t *text, uint64_t n, bint parse_special,
         status = push_fragment(out, at, n - at, -1)
     free(found.data)
     return status
+
+
+cdef int by_number(const void *a, const void *b) noexcept nogil:
+    cdef uint64_t x = (<const uint64_t *> a)[0]
+    cdef uint64_t y = (<const uint64_t *> b)[0]
+    return (x > y) - (x < y)
+
+
+cdef int order_by_length(Core *c, const Ids *special) except -1:
+    """Fill c.order: the longest of the special tokens first, of equals the one with the lowest id."""
+    cdef uint64_t *keys = <uint64_t *> malloc((special.count + 1) * sizeof(uint64_t))
+    cdef size_t i
+    c.order = <int32_t *> calloc(c.tokens.count, sizeof(int32_t))
+    if keys is not NULL and c.order is not NULL:
+        for i in range(special.count):
+            keys[i] = (c.longest - c.tokens.length[special.data[i]]) << 32 | <uint32_t> special.data[i]
+        qsort(keys, special.count, sizeof(uint64_t), by_number)
+        for i in range(special.count):
+            c.order[<uint32_t> keys[i]] = <int32_t> i
+    free(keys)
+    if keys is NULL or c.order is NULL:
+        raise MemoryError()
+    return 0
 
 
 cdef bint is_special(const Core *c, int32_t token) noexcept nogil:

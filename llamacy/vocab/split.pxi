@@ -18,7 +18,7 @@ cdef struct Choice:
 
 
 cdef inline bint in_set(const uint32_t *set, uint32_t code, uint8_t category) noexcept nogil:
-    """set: a bitmap of ASCII (4 words), categories | 0x100 to negate all beyond ASCII, number of ranges, the ranges."""
+    """set: bitmap of ASCII (4 words), categories | 1 << 31 to negate all beyond ASCII, number of ranges, the ranges."""
     cdef uint32_t low = 0, high, middle
     cdef bint found
     if code < 0x80:
@@ -33,7 +33,7 @@ cdef inline bint in_set(const uint32_t *set, uint32_t code, uint8_t category) no
             low = middle + 1
         else:
             found = True
-    return found ^ (set[4] >> 8 & 1)
+    return found ^ (set[4] >> 31)
 
 
 cdef inline size_t run_end(const uint32_t *set, const uint32_t *codes, const uint8_t *categories, size_t at,
@@ -111,6 +111,28 @@ cdef size_t match_at(const uint32_t *program, const uint32_t *codes, const uint8
     return at
 
 
+cdef size_t split_thousands(const uint32_t *program, const uint32_t *codes, const uint8_t *categories,
+                            const uint32_t *ends, size_t count, uint32_t *out) noexcept nogil:
+    """split_pieces for a program without alternatives: cut runs of its set in threes, counted from the run's end."""
+    cdef size_t piece, at = 0, start, stop, n = 0
+    for piece in range(count):
+        start = at
+        while at < ends[piece]:
+            stop = run_end(program + 1, codes, categories, at, ends[piece])
+            if stop == at:
+                at += 1
+                continue
+            at += (stop - at) % 3
+            while at < stop:
+                if at > start:
+                    out[n] = <uint32_t> at
+                    n += 1
+                at += 3
+        out[n] = <uint32_t> at
+        n += 1
+    return n
+
+
 cdef size_t split_pieces(const uint32_t *program, const uint32_t *codes, const uint8_t *categories,
                          const uint32_t *ends, size_t count, uint32_t *out) noexcept nogil:
     """Cut each piece at all matches; what lies between two of them is a piece too. Returns how many there are then.
@@ -119,6 +141,8 @@ cdef size_t split_pieces(const uint32_t *program, const uint32_t *codes, const u
     """
     cdef size_t hopeless[MAX_ALTERNATIVES]
     cdef size_t piece, at = 0, gap, stop, n = 0
+    if program[0] == 0:
+        return split_thousands(program, codes, categories, ends, count, out)
     memset(hopeless, 0, sizeof(hopeless))
     for piece in range(count):
         gap = at

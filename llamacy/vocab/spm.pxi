@@ -74,25 +74,71 @@ cdef int push_symbols(const Core *c, Work *w, Ids *out) noexcept nogil:
     return 0
 
 
+cdef int spm_word(const Core *c, Work *w, const uint8_t *escaped, uint64_t start, uint64_t end,
+                  Ids *out) noexcept nogil:
+    """Append the tokens of escaped[start:end], which no token crosses."""
+    cdef uint64_t step
+    if start_symbols(w, escaped, end - start):
+        return NO_MEMORY
+    while start < end:
+        step = lead_length(escaped[start])
+        step = step if step < end - start else end - start
+        add_symbol(w, <uint32_t> start, <uint32_t> step)
+        start += step
+    cdef int status = merge_symbols(c, w, spm_rank)
+    return status if status else push_symbols(c, w, out)
+
+
+cdef uint64_t spm_word_end(const uint8_t *escaped, uint64_t at, uint64_t size, bint whole,
+                           uint64_t *hash) noexcept nogil:
+    """Where the word that begins at `at` ends: before the first space that follows another character, unless `whole`.
+
+    No token has a space behind another character (whole would be set), so nothing is merged across that place. hash:
+    the word's.
+    """
+    cdef uint64_t i = at, k, step
+    cdef bint space, inside = False
+    hash[0] = 0
+    while i < size:
+        space = escaped[i] == 0xE2 and size - i >= 3 and escaped[i + 1] == 0x96 and escaped[i + 2] == 0x81
+        if space and inside and not whole:
+            return i
+        inside = not space
+        step = lead_length(escaped[i])
+        step = step if step < size - i else size - i
+        for k in range(step):
+            hash[0] = hash[0] * base + escaped[i + k] + 1
+        i += step
+    return size
+
+
+cdef int spm_words(const Core *c, const uint8_t *escaped, uint64_t size, Ids *out) noexcept nogil:
+    """Append the tokens of all words."""
+    cdef uint64_t at = 0, end, hash
+    cdef size_t first
+    cdef int status = 0
+    cdef Known known
+    cdef Work w
+    memset(&w, 0, sizeof(w))
+    known_new(&known, escaped, size)
+    while at < size and not status:
+        end = spm_word_end(escaped, at, size, c.spaces_inside, &hash)
+        first = out.count
+        if not known_copy(&known, hash, at, end - at, out, &status):
+            status = spm_word(c, &w, escaped, at, end, out)
+            if not status:
+                known_add(&known, hash, at, end - at, first, out.count)
+        at = end
+    free(known.slots)
+    work_free(&w)
+    return status
+
+
 cdef int spm_tokenize(const Core *c, const uint8_t *text, uint64_t n, bint prefix, Ids *out) noexcept nogil:
     """Append the tokens of one piece of text. Never fails for what the bytes are, only for want of tokens or memory."""
     cdef uint8_t *escaped = <uint8_t *> malloc(3 * (n + 1))
-    cdef Work w
-    cdef uint64_t i = 0, size, step
     cdef int status = NO_MEMORY
-    memset(&w, 0, sizeof(w))
     if escaped is not NULL:
-        size = spm_escape(text, n, prefix, escaped)
-        status = start_symbols(&w, escaped, size)
-        while not status and i < size:
-            step = lead_length(escaped[i])
-            step = step if step < size - i else size - i
-            add_symbol(&w, <uint32_t> i, <uint32_t> step)
-            i += step
-        if not status:
-            status = merge_symbols(c, &w, spm_rank)
-        if not status:
-            status = push_symbols(c, &w, out)
-    work_free(&w)
+        status = spm_words(c, escaped, spm_escape(text, n, prefix, escaped), out)
     free(escaped)
     return status

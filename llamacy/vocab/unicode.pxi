@@ -2,13 +2,14 @@
 
 include "unicode_data.pxi"
 
+cdef enum:  # sets of categories: bit i is number i of the generator's CATEGORIES
+    SEPARATOR = 0x700
+    MARK = 0x3800
+    PUNCTUATION = 0x1FC000
+    CONTROL = 0x1E000000
+
 cdef enum:
-    LETTER = 1
-    SEPARATOR = 2
-    MARK = 3
-    PUNCTUATION = 4
-    CONTROL = 6
-    NO_CATEGORY = 7
+    NO_CATEGORY = 29
     BAD_BYTE = 0x110000  # + b: stands for a byte b that is no part of a valid character
     REPLACEMENT = 0xFFFD
 
@@ -88,18 +89,34 @@ cdef uint64_t decode_all(const uint8_t *text, uint64_t n, uint32_t *codes) noexc
     return count
 
 
+cdef uint8_t ascii_categories[0x80]
+
+
 cdef uint8_t category_of(uint32_t c) noexcept nogil:
     """Index into the generator's CATEGORIES."""
     cdef int low = 0, high = N_CATEGORY_RUNS, middle
+    if c < 0x80:
+        return ascii_categories[c]
     if c >= BAD_BYTE:
         return NO_CATEGORY
     while high - low > 1:
         middle = (low + high) >> 1
-        if category_runs[middle] >> 3 <= c:
+        if category_runs[middle] >> 5 <= c:
             low = middle
         else:
             high = middle
-    return category_runs[low] & 7
+    return category_runs[low] & 31
+
+
+cdef void fill_ascii_categories() noexcept:
+    cdef uint32_t c, run = 0
+    for c in range(0x80):
+        while category_runs[run + 1] >> 5 <= c:
+            run += 1
+        ascii_categories[c] = category_runs[run] & 31
+
+
+fill_ascii_categories()
 
 
 cdef uint32_t lower_of(uint32_t c) noexcept nogil:

@@ -9,6 +9,8 @@ text meets them:
     spm.pxi              SPM: score-driven merging       } merge.pxi: the engine of both
     bpe.pxi, split.pxi   BPE: words, then ranked merging }
     wpm.pxi              WPM: greedy cover of words
+    ugm.pxi              UGM: the best cover of a normalized text
+    rwkv.pxi             RWKV: greedy cover of the text
 """
 from cpython.buffer cimport Py_buffer, PyBUF_FORMAT, PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -32,10 +34,13 @@ include "core.pxi"
 include "merge.pxi"
 include "special.pxi"
 include "order.pxi"
+include "known.pxi"
 include "spm.pxi"
 include "split.pxi"
 include "bpe.pxi"
 include "wpm.pxi"
+include "ugm.pxi"
+include "rwkv.pxi"
 include "load.pxi"
 include "pieces.pxi"
 include "keys.pxi"
@@ -53,8 +58,9 @@ cdef class Vocab:
     lookup  lookup(key, kind, default=None): the value of a scalar key, with overrides; kind: "int", "bool", "str".
     warn    called with each warning: bytes, one line with its end.
     Errors  ModelError, GGUFError: the file's vocabulary cannot be used.
-    Source  llama.cpp b2794. Differs: SPM writes UNK where byte tokens are missing; BPE honours add_eos_token; bytes
-            that are no UTF-8 are no error in BPE and WPM.
+    Source  llama.cpp b2794; for files that it cannot read (`later`) later versions and the libraries that made them.
+            Differs: SPM writes UNK where byte tokens are missing; BPE honours add_eos_token; bytes that are no UTF-8
+            are no error in BPE and WPM; more tokens end a generation.
     """
 
     cdef Core *core
@@ -68,6 +74,8 @@ cdef class Vocab:
     cdef readonly bint special_mismatch
     cdef readonly bytes pre  # BPE: the pre-type in use
     cdef object programs  # BPE: what core.patterns points into
+    cdef object row  # BPE: the pre-type's
+    cdef readonly object ends  # frozenset: tokens that end a generation
     cdef object __weakref__
 
     def __cinit__(self, gguf, lookup=None, warn=None):
@@ -94,6 +102,9 @@ cdef class Vocab:
             warn(f"llm_load_vocab: unknown tokenizer: '{name}'\n".encode())
             raise ModelError(f"vocab size mismatch: {one_line(self.gguf.path)}: unknown tokenizer '{name}'")
         c.kind, defaults = KINDS[model]
+        c.later = c.kind in (UGM, RWKV)
+        if c.kind == BPE:
+            self.load_row(lookup, warn)
         if c.kind != NO_VOCAB:
             load_tokens(c, self.buffers, self.gguf)
         self.n_tokens = c.tokens.count
@@ -103,12 +114,17 @@ cdef class Vocab:
         self.add_bos = flag(lookup("tokenizer.ggml.add_bos_token", "bool"))
         self.add_eos = flag(lookup("tokenizer.ggml.add_eos_token", "bool"))
         self.add_space_prefix = c.kind in (SPM, BPE)
+        if c.kind == UGM:
+            self.load_ugm()
         if c.kind == SPM:
             self.add_space_prefix = file_lookup(self.gguf)("tokenizer.ggml.add_space_prefix", "bool", True)
             if self.lf == -1:
                 warn(b"llm_load_vocab: no token stands for a newline\n")
         elif c.kind == BPE:
-            self.load_bpe(lookup, warn)
+            self.load_bpe(warn)
+        elif c.kind in (UGM, RWKV):
+            self.lf = id_of(c, b"\n")
+        self.find_ends()
 
     cdef load_ids(self, ids):
         cdef Core *c = self.core
@@ -117,6 +133,8 @@ cdef class Vocab:
         if self.eot == -1:
             found = [id for id in [id_of(c, text) for text in END_OF_TURN] if id != -1]
             self.eot = first_listed(c, found) if len(found) > 1 else found[0] if found else -1
+        if c.later:
+            self.find_infill()
         c.unk = -1 if c.kind == BPE else self.unk
         self.lf = -1
         if c.kind == SPM:
@@ -124,11 +142,28 @@ cdef class Vocab:
         elif c.kind == WPM:
             self.lf = 0  # the default of PAD, whatever the key says
 
-    cdef load_bpe(self, lookup, warn):
+    cdef find_infill(self):
+        """Later files name these ids otherwise, or leave them to be told by their texts."""
+        found = {}
+        for name, key in LATER_KEYS.items():
+            ids = ids_of_keys(self.gguf, [key], self.n_tokens) or [id_of(self.core, text) for text in LATER_TEXTS[name]]
+            found[name] = max(ids)
+        self.prefix = found["prefix"] if self.prefix == -1 else self.prefix
+        self.suffix = found["suffix"] if self.suffix == -1 else self.suffix
+        self.middle = found["middle"] if self.middle == -1 else self.middle
+
+    cdef find_ends(self):
+        ids = [self.eos, self.eot, *ids_of_keys(self.gguf, END_KEYS, self.n_tokens)]
+        self.ends = frozenset(ids + [id_of(self.core, text) for text in ENDS]) - {-1}
+
+    cdef load_ugm(self):
+        lookup = file_lookup(self.gguf)
+        self.add_space_prefix = lookup("tokenizer.ggml.add_space_prefix", "bool", False)
+        load_ugm(self.core, self.buffers, self.gguf, lookup("tokenizer.ggml.remove_extra_whitespaces", "bool", False))
+
+    cdef load_row(self, lookup, warn):
+        """The pre-type, which decides by which rules the rest is read."""
         from llamacy.vocab.pretypes import DEFAULT, PRE_TYPES
-        load_merges(self.core, self.buffers, self.gguf)
-        self.n_merges = self.core.merges.count
-        self.lf = linefeed_of_bpe(self.core)
         self.pre = lookup("tokenizer.ggml.pre", "str")
         if not self.pre:
             warn(MISSING_PRE)
@@ -136,14 +171,26 @@ cdef class Vocab:
         name = one_line(self.pre.decode("utf-8", "replace"))
         if name not in PRE_TYPES:
             raise ModelError(f"error loading model vocabulary: unknown pre-tokenizer type: '{name}'")
+        self.row = PRE_TYPES[name]
+        self.core.later, self.core.ignore_merges = self.row.later, self.row.ignore_merges
+
+    cdef load_bpe(self, warn):
+        load_merges(self.core, self.buffers, self.gguf)
+        self.n_merges = self.core.merges.count
+        if not self.core.later:
+            self.lf = linefeed_of_bpe(self.core)
+            return
+        self.lf = id_of(self.core, chr(code_of_byte[10]).encode())
+        if self.lf == -1:
+            self.lf = self.pad
+            warn(b"llm_load_vocab: no token stands for a newline, using the padding token\n")
 
     cdef prepare_bpe(self):
         """The tables that only tokenizing needs."""
         cdef Core *c = self.core
         cdef int i
         from llamacy.vocab.pattern import compile
-        from llamacy.vocab.pretypes import PRE_TYPES
-        programs = [compile(pattern) for pattern in PRE_TYPES[self.pre.decode()]]
+        programs = [compile(pattern, self.row.later) for pattern in self.row.patterns]
         assert len(programs) <= MAX_PATTERNS
         if self.programs is not None:  # another thread was faster; from here on no other one can run
             return
@@ -159,7 +206,7 @@ cdef class Vocab:
     @property
     def kind(self):
         """As the log names it."""
-        return ("no vocab", "SPM", "BPE", "WPM")[self.core.kind]
+        return ("no vocab", "SPM", "BPE", "WPM", "UGM", "RWKV")[self.core.kind]
 
     def __len__(self):
         return self.n_tokens
@@ -172,7 +219,7 @@ cdef class Vocab:
         return id_of(self.core, text)
 
     def text(self, id):
-        """bytes: the token as the file writes it; empty for an id out of range."""
+        """bytes: the token as the file writes it (RWKV: without escapes); empty for an id out of range."""
         if not self.has(id):
             return b""
         cdef int32_t i = id
@@ -189,7 +236,7 @@ cdef class Vocab:
 
     def is_eog(self, id):
         """True for the tokens that end a generation."""
-        return id != -1 and (id == self.eos or id == self.eot)
+        return id in self.ends
 
     def piece(self, id, bint special=True):
         """bytes: what a token adds to the output. Control tokens are their text if `special`, else nothing."""
@@ -200,10 +247,11 @@ cdef class Vocab:
         if type == USER_DEFINED:
             return text
         if type == NORMAL:
-            return bytes_of_codes(text) if self.core.kind == BPE else text.replace(SPACE[:3], b" ")
+            return (bytes_of_codes(text) if self.core.kind == BPE else text if self.core.kind == RWKV
+                    else text.replace(SPACE[:3], b" "))
         if type == UNKNOWN and self.core.kind != BPE:
             return b"\xe2\x96\x85"
-        if type == BYTE and self.core.kind == SPM:
+        if type == BYTE and self.core.kind in (SPM, UGM):
             return byte_of_text(text)
         return b""
 
@@ -212,8 +260,19 @@ cdef class Vocab:
         return b"".join([self.piece(id, special) for id in ids])
 
     def main_add_bos(self):
-        """What `main` takes for granted when it counts the tokens to keep; tokenize decides differently for BPE."""
+        """What `main` takes for granted when it counts the tokens to keep; tokenize decides differently for old BPE."""
+        if self.core.later:
+            return self.puts_bos()
         return self.core.kind == SPM if self.add_bos == -1 else bool(self.add_bos)
+
+    cdef bint puts_bos(self) noexcept:
+        """True if add_special means BOS."""
+        if self.add_bos != -1:
+            return self.add_bos == 1
+        return not self.core.later or self.core.kind == BPE and self.row.bos
+
+    cdef bint puts_eos(self) noexcept:
+        return self.add_eos == 1 or self.add_eos == -1 and self.core.kind == UGM
 
     # --- text to tokens
 
@@ -229,6 +288,7 @@ cdef class Vocab:
         cdef uint64_t n = PyBytes_GET_SIZE(text)
         cdef Ids ids
         cdef size_t i
+        cdef int32_t before, behind
         cdef int status
         if self.n_tokens == 0:
             raise ModelError("the model has no vocabulary: text cannot be tokenized")
@@ -238,11 +298,12 @@ cdef class Vocab:
             self.prepare_bpe()
         memset(&ids, 0, sizeof(ids))
         try:
-            status = self.run(p, n, add_special, parse_special, &ids)
+            before, behind = self.around() if add_special else (-1, -1)
+            status = self.run(p, n, before, behind, parse_special, &ids)
             if status == NEED_ORDER:
                 find_order(self.core)
                 ids.count = 0
-                status = self.run(p, n, add_special, parse_special, &ids)
+                status = self.run(p, n, before, behind, parse_special, &ids)
             self.check(status)
             return [ids.data[i] for i in range(ids.count)]
         finally:
@@ -254,46 +315,56 @@ cdef class Vocab:
             raise MemoryError()
         if status > 0:
             raise ModelError(f"the text cannot be tokenized: the vocabulary has no token for byte 0x{status - 1:02X}")
+        if status == TOO_LONG:
+            raise ModelError("the vocabulary's table of normal forms makes the text too long: it cannot be right")
         if status == TOO_MANY:
             raise ModelError("too many special tokens overlap in the text: the vocabulary cannot be right")
         return 0
 
-    cdef int run(self, const uint8_t *text, uint64_t n, bint add_special, bint parse_special, Ids *out) noexcept:
+    cdef around(self):
+        """(the token to put before a text, the one to put behind it); -1: none."""
+        if self.core.kind == WPM:
+            return self.cls, self.sep
+        return self.bos if self.puts_bos() else -1, self.eos if self.puts_eos() else -1
+
+    cdef int run(self, const uint8_t *text, uint64_t n, int32_t before, int32_t behind, bint parse_special,
+                 Ids *out) noexcept:
         cdef int status
         if n < GIL_FREE_FROM:
-            return self.tokenize_into(text, n, add_special, parse_special, out)
+            return self.tokenize_into(text, n, before, behind, parse_special, out)
         with nogil:
-            status = self.tokenize_into(text, n, add_special, parse_special, out)
+            status = self.tokenize_into(text, n, before, behind, parse_special, out)
         return status
 
-    cdef int tokenize_into(self, const uint8_t *text, uint64_t n, bint add_special, bint parse_special,
+    cdef int tokenize_into(self, const uint8_t *text, uint64_t n, int32_t before, int32_t behind, bint parse_special,
                            Ids *out) noexcept nogil:
-        """Append BOS, the tokens of all fragments, EOS."""
-        cdef bint wpm = self.core.kind == WPM
-        cdef int32_t before = self.cls if wpm else self.bos if self.add_bos != 0 else -1
-        cdef int32_t behind = self.sep if wpm else self.eos if self.add_eos == 1 else -1
+        """Append `before`, the tokens of all fragments, `behind`; -1: nothing."""
         cdef Fragments f
         cdef size_t i
         cdef int status = 0
         memset(&f, 0, sizeof(f))
-        if add_special and before >= 0:
+        if before >= 0:
             status = push_id(out, before)
         if not status:
             status = cut(self.core, text, n, parse_special, &f)
         for i in range(f.count):
             if not status:
-                status = self.tokenize_fragment(text, &f.data[i], i == 0 and self.add_space_prefix, out)
-        if add_special and behind >= 0 and not status:
+                status = self.tokenize_fragment(text, &f.data[i], i == 0, out)
+        if behind >= 0 and not status:
             status = push_id(out, behind)
         free(f.data)
         return status
 
-    cdef int tokenize_fragment(self, const uint8_t *text, const Fragment *f, bint prefix, Ids *out) noexcept nogil:
-        """Append the tokens of one fragment of `text`. prefix: SPM puts a space before it."""
+    cdef int tokenize_fragment(self, const uint8_t *text, const Fragment *f, bint first, Ids *out) noexcept nogil:
+        """Append the tokens of one fragment of `text`. SPM puts a space before the first, UGM before each."""
         if f.token >= 0:
             return push_id(out, f.token)
         if self.core.kind == SPM:
-            return spm_tokenize(self.core, text + f.start, f.size, prefix, out)
+            return spm_tokenize(self.core, text + f.start, f.size, first and self.add_space_prefix, out)
+        if self.core.kind == UGM:
+            return ugm_tokenize(self.core, text + f.start, f.size, self.add_space_prefix, out)
+        if self.core.kind == RWKV:
+            return rwkv_tokenize(self.core, text + f.start, f.size, out)
         if self.core.kind == BPE:
             return bpe_tokenize(self.core, text + f.start, f.size, out)
         return wpm_tokenize(self.core, text + f.start, f.size, out)

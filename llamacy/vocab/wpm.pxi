@@ -5,9 +5,9 @@ cdef inline bint is_ascii_punctuation(uint32_t c) noexcept nogil:
     return 0x21 <= c <= 0x2F or 0x3A <= c <= 0x40 or 0x5B <= c <= 0x60 or 0x7B <= c <= 0x7E
 
 
-cdef inline bint stands_alone(uint32_t c, uint8_t category) noexcept nogil:
+cdef inline bint stands_alone(uint32_t c, uint32_t category) noexcept nogil:
     """Punctuation, CJK ideographs, full-width forms: a word of its own. The gap before U+2B920 is the reference's."""
-    return (category == PUNCTUATION or is_ascii_punctuation(c) or 0x4E00 <= c <= 0x9FFF or 0x3400 <= c <= 0x4DBF
+    return (category & PUNCTUATION or is_ascii_punctuation(c) or 0x4E00 <= c <= 0x9FFF or 0x3400 <= c <= 0x4DBF
             or 0x20000 <= c <= 0x2A6DF or 0x2A700 <= c <= 0x2B73F or 0x2B740 <= c <= 0x2B81F or 0x2B920 <= c <= 0x2CEAF
             or 0xF900 <= c <= 0xFAFF or 0x2F800 <= c <= 0x2FA1F or 0x3000 <= c <= 0x303F or 0xFF00 <= c <= 0xFFEF)
 
@@ -58,8 +58,7 @@ cdef int wpm_tokenize(const Core *c, const uint8_t *text, uint64_t n, Ids *out) 
     cdef uint64_t *prefixes = NULL
     cdef size_t room = 0, size = 3
     cdef uint64_t i = 0
-    cdef uint32_t code
-    cdef uint8_t category
+    cdef uint32_t code, category  # of category the bit
     cdef bint alone
     cdef int step, status = 0
     if word is NULL:
@@ -72,13 +71,13 @@ cdef int wpm_tokenize(const Core *c, const uint8_t *text, uint64_t n, Ids *out) 
             step = 1
         i += step
         code = first_of_decomposition(code)
-        category = category_of(code)
-        if category == MARK or category == CONTROL:
+        category = <uint32_t> 1 << category_of(code)
+        if category & (MARK | CONTROL):
             continue
         alone = stands_alone(code, category)
-        if alone or category == SEPARATOR:
+        if alone or category & SEPARATOR:
             status = end_word(c, word, &size, &prefixes, &room, out)
-        if category == SEPARATOR or status:
+        if category & SEPARATOR or status:
             continue
         size += encode(lower_of(code), word + size)
         if alone:

@@ -52,9 +52,9 @@ def test_bpe(facts, tmp_path, pre, recorded):
     assert not wrong, "\n".join(wrong)
 
 
-def test_every_pre_type_is_tested():
+def test_every_pre_type_of_the_reference_is_tested():
     from llamacy.vocab.pretypes import PRE_TYPES as known
-    assert set(known) == set(PRE_TYPES)
+    assert {name for name, row in known.items() if not row.later} == set(PRE_TYPES)
 
 
 @pytest.mark.parametrize("parse_special", [False, True], ids=["plain", "special"])

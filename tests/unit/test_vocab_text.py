@@ -175,6 +175,26 @@ def test_long_tokens(tmp_path, model):
     assert vocab.tokenize(b"<" * 300_000, False, True) == [20]
 
 
+@pytest.mark.parametrize("kind", ["spm", *BPE])
+def test_words_of_a_long_text_have_the_tokens_they_have_alone(repo, tmp_path, kind):
+    """Words that come again are not tokenized again."""
+    name, keys = ("spm", {"add_space_prefix": ("bool", False)}) if kind == "spm" else ("bpe", {})
+    vocab = load(tmp_path / "v", {**golden_keys(golden(repo), name, kind), **keys})
+    rng = random.Random(kind)
+    words = ["".join(rng.choices("aehnorst漢é", k=rng.randrange(1, 40))) for _ in range(3000)]
+    words = [" " + word for word in rng.choices(words, k=6000)]
+    alone = [id for word in words for id in vocab.tokenize(word.encode(), False, False)]
+    assert vocab.tokenize("".join(words).encode(), False, False) == alone
+
+
+def test_token_with_a_space_inside(tmp_path):
+    """Then words cannot be taken one by one."""
+    tokens = ["<unk>", "<s>", "</s>", "▁", "a", "b", "▁a", "▁b", "▁a▁b", "a▁b"]
+    vocab = spm_of(tmp_path / "v", tokens)
+    assert vocab.tokenize(b"a b a b", False, False) == [8, 8]
+    assert vocab.tokenize(b"a b" + b" a b" * 3000, False, False) == [8] * 3001
+
+
 def test_text_beyond_any_use_is_refused(vocabs):
     with pytest.raises(ValueError, match="268435457 bytes"):
         vocabs["spm"].tokenize(bytes((1 << 28) + 1), False, False)

@@ -1,0 +1,60 @@
+"""`tokenize`: the tokens of a text, one a line. Only the vocabulary of the model is read."""
+
+import os
+import sys
+
+from ..errors import LlamacyError, one_line
+from . import interrupt
+from .console import write_all
+from .log import write_stderr
+
+
+def main(argv):
+    """Run `tokenize MODEL_PATH PROMPT [--ids]`; return the exit status."""
+    interrupt.defaults()
+    if len(argv) < 3 or argv[1].startswith("-"):
+        write_all(1, b"usage: %s MODEL_PATH PROMPT [--ids]\n" % os.fsencode(argv[0] if argv else "tokenize"))
+        return 1
+    path, prompt = argv[1], os.fsencode(argv[2])
+    try:
+        vocab = read_vocab(path, write_stderr)
+        tokens = vocab.tokenize(prompt, True, True)
+    except (LlamacyError, OSError, MemoryError) as error:
+        write_stderr(b"tokenize: %s\n" % os.fsencode(reason(error, path)))
+        return 1
+    write_all(1, lines(vocab, tokens, argv[3:4] == ["--ids"]))
+    return 0
+
+
+def reason(error, path):
+    """str: what is wrong, in one line."""
+    if isinstance(error, OSError):
+        return f"failed to load model from {one_line(path)}: {error.strerror or error}"
+    return str(error) or "out of memory"
+
+
+def run():
+    """The console script."""
+    sys.exit(main(sys.argv))
+
+
+def read_vocab(path, log):
+    """The Vocab of a model file, with the lines that loading one logs. Errors: LlamacyError, OSError."""
+    from ..engine.override import Overrides
+    from ..engine.report import Report
+    from ..gguf import GGUFFile
+    from ..vocab import Vocab
+    gguf = GGUFFile(path)
+    report = Report(gguf, log)
+    report.metadata()
+    vocab = Vocab(gguf, Overrides(gguf, (), log).lookup, log)
+    report.vocabulary(vocab)
+    report.special_tokens(vocab)
+    return vocab
+
+
+def lines(vocab, tokens, ids_only):
+    """bytes: the listing. A piece is shown up to a NUL in it, as C prints text."""
+    if ids_only:
+        return b"".join([b"%d\n" % token for token in tokens])
+    return b"".join([b"%6d -> '%s'\n" % (token, vocab.piece(token).partition(b"\0")[0]) for token in tokens])

@@ -1,4 +1,4 @@
-# make                    ./main ./quantize ./server, in .venv and build/; nothing is installed outside this folder
+# make                    ./main ./quantize ./server ./imatrix ./gguf-split; nothing is installed outside this folder
 # make test               the tests          make sanitize   the tests under ASan and UBSan
 # make demo MODEL=FILE    a short story      make bench      what there is to measure
 # make clean              all but .venv      make distclean  .venv too
@@ -12,11 +12,11 @@ endif
 ifeq ($(origin CC),default)
 CC      = gcc
 endif
-TOOLS   = main quantize server
+TOOLS   = main quantize server imatrix gguf-split tokenize
 VENV    = .venv/bin/python
 SOURCES = $(shell find kernels llamacy -name '*.[ch]' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi') setup.py
 ASAN    = build/asan
-TREE    = bin convert.py docs kernels llamacy prompts pyproject.toml setup.py tests Makefile README.md .ci
+TREE    = bin convert.py convert-hf-to-gguf.py docs kernels llamacy prompts pyproject.toml setup.py tests Makefile README.md .ci
 
 # install,PLACE: what pyproject.toml lists at PLACE, into .venv; the list becomes the target
 install = $(VENV) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))$(1), sep="\n")' > $@ && \
@@ -36,7 +36,7 @@ $(TOOLS): %: bin/% build/built
 	@cp $< $@
 
 # make only asks whether anything changed; setup.py knows what follows from it.
-build/built: $(SOURCES) .venv/build-needs
+build/built: $(SOURCES) .venv/build-needs .venv/run-needs
 	@mkdir -p build && touch $@.new
 	@$(VENV) setup.py -q build_ext --inplace --parallel $$(getconf _NPROCESSORS_ONLN)
 	@$(VENV) -m compileall -q llamacy
@@ -55,6 +55,9 @@ build/built: $(SOURCES) .venv/build-needs
 	    $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python $(VENV) install --quiet pip; \
 	else echo 'make: Python has neither venv nor pip: apt-get install python3-venv' >&2; exit 1; fi
 	@$(call install,["build-system"]["requires"])
+
+.venv/run-needs: .venv/build-needs
+	@$(call install,["project"]["dependencies"])
 
 .venv/test-needs: .venv/build-needs
 	@$(call install,["project"]["optional-dependencies"]["test"])

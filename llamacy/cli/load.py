@@ -24,13 +24,19 @@ def load(params, log):
 
     Errors  LoadError.
     """
+    model, context = load_model(params, log)
+    return model, context, _context(model, params, log) if params.sampling.cfg_scale > 1 else None
+
+
+def load_model(params, log):
+    """(model, context). Errors  LoadError."""
     model = _model(params, log)
     context = _context(model, params, log)
     if params.control_vectors:
         _add_control_vectors(context, params)
     for i, (path, scale) in enumerate(params.loras):
         _add_lora(model, path, scale, params.lora_base if i == 0 and params.lora_base else None, log)
-    return model, context, _context(model, params, log) if params.sampling.cfg_scale > 1 else None
+    return model, context
 
 
 def _model(params, log):
@@ -79,7 +85,7 @@ def _new_context(model, params, log):
     batch_threads = params.n_threads_batch if params.n_threads_batch > 0 else params.n_threads
     return Context(model, **{name: getattr(params, name) for name in SAME_NAME}, n_threads_batch=batch_threads,
                    type_k=params.cache_type_k, type_v=params.cache_type_v, n_seq_max=max(1, params.n_parallel),
-                   log=log.tee)
+                   n_outputs=getattr(params, "n_outputs", 1), log=log.tee)
 
 
 def _add_control_vectors(context, params):

@@ -380,6 +380,7 @@ cdef class Runner:
         if self.sums is NULL:
             raise MemoryError("no memory to collect activations")
         for i, name in enumerate(self.plan.names):
+            self.sums[i] = NULL
             if name in squares:
                 sums = Held(squares[name], 4, True)
                 if sums.count() != self.plan.tensors[i].k * self.plan.tensors[i].slices:

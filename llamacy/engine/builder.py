@@ -24,8 +24,9 @@ class Value:
 class PlanBuilder:
     """Records a forward pass. Weights are llamacy.engine.weights.Weight; values are rows of floats, one per token."""
 
-    def __init__(self, hparams):
+    def __init__(self, hparams, embeddings=False):
         self.hp = hparams
+        self.embeddings = embeddings  # the plan ends with what the last product would get
         self.steps = []
         self.slots = []         # bytes of one token's row
         self.tensors = []
@@ -104,7 +105,16 @@ class PlanBuilder:
         return self.value("combine", down.rows, ins=(y.slot, weights.slot), p=(used,))
 
     def logits(self, x):
-        self.logits_slot = x.slot
+        self.logits_slot = self.before_logits(x) if self.embeddings else x.slot
+
+    def before_logits(self, x):
+        """Take the last product back; the slot of its input, whose rows fit where rows of logits do."""
+        last = self.steps.pop()
+        if last["op"] != "matmul" or last["outs"][0] != x.slot or self.hp.n_embd > self.hp.n_vocab:
+            raise ModelError("this model cannot give embeddings")
+        if last["ins"][0] != last["ins"][2]:  # the input in the format of the weights
+            self.steps.pop()
+        return last["ins"][2]
 
     # --- recording
 

@@ -44,13 +44,14 @@ class Context:
 
     Sizes   n_ctx: 0 means the model's training length; rounded up to a multiple of 256. n_batch: at most n_ctx, at least 32.
             n_ubatch: at most n_batch; 0 means n_batch. n_outputs: rows of logits a decode can keep.
+    embeddings: a row is then the hidden state after the last norm (its first n_embd numbers), not logits.
     Errors  LlamacyError: sizes or cache types that cannot be. MemoryError: no room for the cache.
     """
 
     def __init__(self, model, *, n_ctx=512, n_batch=2048, n_ubatch=512, n_threads=1, n_threads_batch=-1, type_k="f16",
                  type_v="f16", flash_attn=False, rope_freq_base=0.0, rope_freq_scale=0.0, rope_scaling=None, yarn_orig_ctx=0,
                  yarn_ext_factor=-1.0, yarn_attn_factor=1.0, yarn_beta_fast=32.0, yarn_beta_slow=1.0, defrag_thold=-1.0,
-                 seed=0, n_seq_max=1, n_outputs=1, log=nothing):
+                 seed=0, n_seq_max=1, n_outputs=1, embeddings=False, log=nothing):
         from llamacy.sampling import Mt19937
         self.model = model
         self.flash_attn = bool(flash_attn)
@@ -63,7 +64,7 @@ class Context:
         par = {"n_ctx": self.n_ctx, "n_ubatch": self.n_ubatch, "n_outputs": n_outputs, "n_threads": clamp(n_threads),
                "n_threads_batch": clamp(n_threads_batch if n_threads_batch > 0 else n_threads), "type_k": CACHE_TYPES[type_k],
                "type_v": CACHE_TYPES[type_v], "flash": int(self.flash_attn)}
-        self._plan = model.plan()
+        self._plan = model.plan(embeddings)
         try:
             self._run = Runner(self._plan, par, [rope])
         except ValueError as exc:
@@ -137,6 +138,19 @@ class Context:
         start = perf_counter()
         self._run.decode(tokens, range(pos, pos + n), (seq,) * n)
         self.timings.add(n, perf_counter() - start)
+
+    def decode_batch(self, tokens, positions, seqs, want):
+        """Run tokens of several sequences side by side; want: bytes, nonzero where `output` is to be kept.
+
+        Errors  as decode.
+        """
+        start = perf_counter()
+        self._run.decode(tokens, positions, seqs, want)
+        self.timings.add(len(tokens), perf_counter() - start)
+
+    def output(self, row):
+        """Row of logits number `row` of the last decode: float32, writable, a view that the next decode overwrites."""
+        return self._run.logits(row)
 
     def abort(self):
         """Stop the decode that is running. From any thread, also from a signal handler."""

@@ -52,10 +52,10 @@ class Model:
             self.lock(log)
         report.tensors(self, progress)
 
-    def plan(self):
-        """The forward pass as C runs it."""
+    def plan(self, embeddings=False):
+        """The forward pass as C runs it. `embeddings`: up to the last norm only."""
         from llamacy.engine.builder import PlanBuilder
-        builder = PlanBuilder(self.hparams)
+        builder = PlanBuilder(self.hparams, embeddings)
         self._build(self.weights, builder)
         return builder.build()
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-TOOLS = ("main", "quantize", "server")
+TOOLS = ("main", "quantize", "server", "imatrix", "gguf-split", "tokenize")
 REPORT = """import os, sys
 def run():
     for arg in sys.argv:
@@ -101,13 +101,23 @@ def real_tree(tree, repo):
     return tree
 
 
-@pytest.mark.parametrize("tool", ["quantize", "server"])
-def test_tools_to_come_say_so(real_tree, tool):
-    assert launch(f"bin/{tool}", "x", cwd=real_tree) == (1, b"", f"{tool}: not built yet\n".encode())
+def test_server_reads_its_flags(real_tree):
+    code, out, err = launch("bin/server", "x", cwd=real_tree)
+    assert (code, err) == (1, b"error: unknown argument: x\n") and out.startswith(b"usage: bin/server [options]\n")
 
 
 def test_convert_to_come_says_so(repo):
     assert launch(sys.executable, repo / "convert.py", "x") == (1, b"", b"convert: not built yet\n")
+
+
+@pytest.mark.parametrize("tool", ["imatrix", "gguf-split"])
+def test_other_tools_start(real_tree, tmp_path, tool):
+    """A dash in a tool's name is an underscore in its module's."""
+    code, out, err = launch(real_tree / "bin" / tool, "--version", cwd=tmp_path)
+    assert (code, out) == (0, b"") and err.startswith(b"version: ")
+    code, out, err = launch(real_tree / "bin" / tool, "--foo", cwd=tmp_path)
+    assert code == 1 and err == b"error: unknown argument: --foo\n"
+    assert os.fsencode(f"usage: {real_tree}/bin/{tool} [options]") in out
 
 
 def test_main_starts(real_tree, tmp_path):

@@ -178,15 +178,16 @@ def test_wheel_holds_the_library_the_modules_and_the_commands(tree, tmp_path):
     assert "llamacy/liblcy.so" in names and "llamacy/cli/quantize.py" in names
     assert len([name for name in names if name.startswith("llamacy/room/") and name.endswith(".so")]) == 2
     assert not [name for name in names if name.endswith((".c", ".pyx", ".pxd"))]
-    for tool in ("main", "quantize", "server", "convert"):
+    for tool in ("main", "quantize", "server", "convert", "imatrix"):
         assert f"llamacy-{tool} = llamacy.cli.{tool}:run" in entry_points
+    assert "llamacy-gguf-split = llamacy.cli.gguf_split:run" in entry_points
 
 
 # ------------------------------------------------------------------------------------------------------ make
 
 
-@pytest.mark.parametrize("targets", ["", "main quantize server", "test", "bench", "sanitize", "clean", "distclean",
-                                     "-j", "-j4 main"])
+@pytest.mark.parametrize("targets", ["", "main quantize server imatrix gguf-split", "test", "bench", "sanitize", "clean",
+                                     "distclean", "-j", "-j4 main"])
 def test_make_accepts(tree, targets):
     done = run("make", "-n", *targets.split(), cwd=tree)
     assert done.returncode == 0, done.stdout

@@ -1,0 +1,101 @@
+"""The words of an `imatrix` command line: its own flags, and those of `main`, which it shares.
+
+Rows are as in options.py.
+"""
+
+import os
+
+from ..errors import UsageError
+from . import help, options
+from .actions import Done, Invalid
+from .console import write_all
+from .log import write_stderr
+from .params import Params, Usage, convert, finish, scan
+from .strto import NotANumber, OutOfRange
+
+OPTIONS = (
+    ("-o --output-file", "FILE", "str", "output_file", "imatrix.dat", "file to write"),
+    ("-ofreq --output-frequency", "N", "int", "output_frequency", 10,
+     "write it each time N batches are done, too; 0: only at the end"),
+    ("--keep-imatrix --save-frequency", "N", "int", "keep_every", 0,
+     "keep what there is each time N batches are done, in FILE.at_N; 0: never"),
+    ("-ow --output-weight", "0|1", "int", "output_weight", 0, "1: collect data for output.weight, too"),
+    ("--process-output", "", "on", "process_output", False, "the same as -ow 1"),
+    ("--verbosity", "N", "int", "verbosity", 1,
+     "0: no word about files and coverage; 2 and more: a line for each tensor and batch"),
+    ("--no-ppl", "", "off", "perplexity", True, "do not compute the perplexity of the text"),
+    ("--from-chunk", "N", "int", "from_chunk", 0, "leave the first N chunks of the text out"),
+    ("--continue-from", "FILE", "str", "continue_from", "", "start with the data of a file that imatrix wrote"),
+    ("--combine", "FILE,FILE...", "str", "combine", "", "add up the data of several files, without a model"),
+)
+BATCH = 512              # the default of -b here
+
+
+class Request:
+    """A command line, understood: the fields of OPTIONS, and `params`, the Params of the shared flags."""
+
+    def __init__(self, program):
+        for _, _, _, field, default, _ in OPTIONS:
+            setattr(self, field, default)
+        self.params = Params(program)
+        self.params.n_batch = BATCH
+
+
+def usage(program):
+    """What --help prints (bytes)."""
+    lines = ["", "imatrix:"]
+    for row in OPTIONS:
+        lines += help.entry(row)
+    return help.text(program) + os.fsencode("\n".join(lines) + "\n")
+
+
+def parse(argv):
+    """argv (str, as sys.argv) -> Request. SystemExit after messages, help or version."""
+    request = Request(argv[0] if argv else "imatrix")
+    try:
+        shared = _take_own(request, argv[1:])
+        if not request.combine:
+            scan(request.params, shared)
+            finish(request.params)
+        return request
+    except Done as answer:
+        status, stderr = 0, answer.stderr
+        stdout = usage(request.params.program) if answer.stdout else b""
+    except Usage as error:
+        status, stdout, stderr = 1, usage(request.params.program), os.fsencode(f"{error}\n")
+    except UsageError as error:
+        status, stdout, stderr = 1, b"", os.fsencode(f"error: {error}\n")
+    write_stderr(stderr)
+    write_all(1, stdout)
+    raise SystemExit(status)
+
+
+def _take_own(request, words):
+    """Set the fields of the flags in OPTIONS; returns the words that are left, in order. Errors  UsageError."""
+    own = {name: row for row in OPTIONS for name in row[0].split()}
+    shared, rest, words = options.by_name(), [], iter(words)
+    for word in words:
+        flag = word.replace("_", "-") if word.startswith("--") else word
+        if flag in own:
+            _apply(request, own[flag], words, flag)
+            continue
+        rest.append(word)
+        for _ in shared[flag][1].split() if flag in shared else ():     # its values may look like flags of ours
+            rest += [value for value in (next(words, None),) if value is not None]
+    return rest
+
+
+def _apply(request, row, words, flag):
+    def take():
+        for word in words:
+            return word
+        raise Invalid
+
+    try:
+        setattr(request, row[3], convert(row[2], row[1], take))
+    except Invalid:
+        raise Usage(f"error: invalid parameter for argument: {flag}") from None
+    except NotANumber as error:
+        raise Usage(str(error)) from None
+    except OutOfRange as error:
+        raise UsageError(f"{flag}: {error}") from None

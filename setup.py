@@ -57,7 +57,6 @@ DIRECTIVES = {
     "boundscheck": MODE != "release",
     "wraparound": MODE != "release",
     "initializedcheck": MODE != "release",
-    "nonecheck": MODE != "release",
     "cdivision": True,                   # the meaning of / does not change with the mode
 }
 
@@ -253,4 +252,5 @@ class Build(build_ext):
 if __name__ == "__main__":
     version = re.search(r'__version__ = "(.+)"', Path("llamacy/__init__.py").read_text())[1]
     setup(version=version, license="MIT", include_package_data=False,
-          packages=find_packages(include=["llamacy", "llamacy.*"]), ext_modules=list(extensions()), cmdclass={"build_ext": Build})
+          packages=find_packages(include=["llamacy", "llamacy.*"]), package_data={"llamacy.server": ["web/*"]},
+          ext_modules=list(extensions()), cmdclass={"build_ext": Build})

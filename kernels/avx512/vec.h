@@ -138,6 +138,7 @@ LCY_INLINE vf v_setf(float x) { return _mm512_set1_ps(x); }
 LCY_INLINE vf v_float(vi a) { return _mm512_cvtepi32_ps(a); }
 LCY_INLINE vf v_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
 LCY_INLINE vf v_addf(vf a, vf b) { return _mm512_add_ps(a, b); }
+LCY_INLINE vf v_subf(vf a, vf b) { return _mm512_sub_ps(a, b); }
 LCY_INLINE vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 LCY_INLINE vf v_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
 

@@ -14,7 +14,6 @@
 #include "../kernels.h"
 #include "k_formats.h"
 #include "tiles.h"
-#include "short.h"
 
 /* 16 signed bytes per lane x the 16 sums of a block's activations, four 32-bit sums per lane, 256 times too large */
 LCY_INLINE vi v_side_sums(vi side, const int16_t sums[16]) {
@@ -140,50 +139,77 @@ LCY_INLINE vi v_byte_pair(vi a, int n) {
     return v_shuffle8(a, v_same16(n ? high : low));
 }
 
-/* 32 weights of every row: isum (tokens) gets their scaled sums */
-LCY_INLINE void v_group256(vi isum[], v_format256 f, const v_tile *block, int j, const vi scale[4], int tokens,
-                           const v_pack256 *p) {
-    vi rows[8], c[8];
-    for (int i = 0; i < 8; i++) c[i] = f.codes(block, i % 4, j, i / 4);
-    v_transpose(rows, c[0], c[1], c[2], c[3]);
-    v_transpose(rows + 4, c[4], c[5], c[6], c[7]);
+/* A tile's block, transposed: what the scales, the sums of 16 activations and the activations' d are multiplied by. */
+typedef struct {
+    vi scale[4], pairs[8];
+    vf d, dmin;
+} v_open256;
+
+LCY_INLINE v_open256 v_open(v_format256 f, const v_tile *t) {
+    v_open256 o;
+    vi side[4];
+    v_head256 h[4];
+    uint16_t d[V_ROWS], dmin[V_ROWS];
+    for (int i = 0; i < 4; i++) h[i] = f.head(v_tile_load(t, i, f.head_at));
+    v_transpose(o.scale, h[0].scale, h[1].scale, h[2].scale, h[3].scale);
+    v_transpose(side, h[0].side, h[1].side, h[2].side, h[3].side);
+    for (int n = 0; n < 8; n++) o.pairs[n] = v_byte_pair(side[n / 2], n % 2);
+    for (int r = 0; r < V_ROWS; r++) {
+        memcpy(d + r, v_tile_row(t, r) + f.d_at, 2);
+        if (f.has_min) memcpy(dmin + r, v_tile_row(t, r) + f.d_at + 2, 2);
+    }
+    o.d = v_halves(d);
+    o.dmin = f.has_min ? v_halves(dmin) : v_zerof();
+    return o;
+}
+
+/* weights 32 j .. 32 j + 31, four of every row to a register, and their one or two scales */
+typedef struct { vi rows[8], scale[2]; } v_group256;
+
+LCY_INLINE v_group256 v_group(v_format256 f, const v_tile *block, int j, const v_open256 *o) {
     const int n = 32 / f.sub * j;
-    const vi first = v_row_scale(v_byte(scale[n / 4], n % 4)), second = v_row_scale(v_byte(scale[n / 4], (n + 1) % 4));
+    v_group256 g;
+    vi c[8];
+    for (int i = 0; i < 8; i++) c[i] = f.codes(block, i % 4, j, i / 4);
+    v_transpose(g.rows, c[0], c[1], c[2], c[3]);
+    v_transpose(g.rows + 4, c[4], c[5], c[6], c[7]);
+    g.scale[0] = v_byte(o->scale[n / 4], n % 4);
+    g.scale[1] = f.sub == 16 ? v_byte(o->scale[n / 4], (n + 1) % 4) : g.scale[0];
+    return g;
+}
+
+/* isum (tokens) gets the scaled sums of a group */
+LCY_INLINE void v_add_group(vi isum[], v_format256 f, const v_group256 *g, int j, int tokens, const v_pack256 *p) {
+    const vi first = v_row_scale(g->scale[0]), second = v_row_scale(g->scale[1]);
     for (int t = 0; t < tokens; t++) {
         const int8_t *q = p->q[t] + 32 * j;
         if (f.sub == 32) {
-            isum[t] = v_dot_rows_scaled(isum[t], rows, 8, q, f.most, first);
+            isum[t] = v_dot_rows_scaled(isum[t], g->rows, 8, q, f.most, first);
         } else {
-            const vi a = v_dot_rows_scaled(isum[t], rows, 4, q, f.most, first);
-            isum[t] = v_dot_rows_scaled(a, rows + 4, 4, q + 16, f.most, second);
+            const vi a = v_dot_rows_scaled(isum[t], g->rows, 4, q, f.most, first);
+            isum[t] = v_dot_rows_scaled(a, g->rows + 4, 4, q + 16, f.most, second);
         }
     }
 }
 
 LCY_INLINE void v_tile256_many(float acc[][V_ROWS], v_format256 f, int tokens, v_tile t, const v_pack256 *p) {
-    vi isum[V_TOKENS], scale[4], side[4], pairs[8];
-    v_head256 h[4];
-    uint16_t d[V_ROWS], dmin[V_ROWS];
-    for (int i = 0; i < 4; i++) h[i] = f.head(v_tile_load(&t, i, f.head_at));
-    v_transpose(scale, h[0].scale, h[1].scale, h[2].scale, h[3].scale);
-    v_transpose(side, h[0].side, h[1].side, h[2].side, h[3].side);
-    for (int n = 0; n < 8; n++) pairs[n] = v_byte_pair(side[n / 2], n % 2);
-    for (int r = 0; r < V_ROWS; r++) {
-        memcpy(d + r, v_tile_row(&t, r) + f.d_at, 2);
-        if (f.has_min) memcpy(dmin + r, v_tile_row(&t, r) + f.d_at + 2, 2);
-    }
+    const v_open256 o = v_open(f, &t);
+    vi isum[V_TOKENS];
     for (int i = 0; i < tokens; i++) isum[i] = v_zero();
 #pragma GCC unroll 8
-    for (int j = 0; j < 8; j++) v_group256(isum, f, &t, j, scale, tokens, p);
+    for (int j = 0; j < 8; j++) {
+        const v_group256 g = v_group(f, &t, j, &o);
+        v_add_group(isum, f, &g, j, tokens, p);
+    }
     for (int i = 0; i < tokens; i++) {
+        const vf dx = v_setf(p->d[i]), step = v_mul(o.d, dx);
         vi sides = v_zero();
-        for (int n = 0; n < 8; n++) sides = v_pairs16(sides, pairs[n], v_same4(p->sums[i] + 2 * n));
+        for (int n = 0; n < 8; n++) sides = v_pairs16(sides, o.pairs[n], v_same4(p->sums[i] + 2 * n));
         sides = v_sra32(sides, 8);
-        const vf dx = v_setf(p->d[i]), step = v_mul(v_halves(d), dx);
         vf a = v_loadf(acc[i]);
         if (f.has_min) {
             a = v_fma(v_float(isum[i]), step, a);
-            a = v_fnma(v_float(sides), v_mul(v_halves(dmin), dx), a);
+            a = v_fnma(v_float(sides), v_mul(o.dmin, dx), a);
         } else {
             a = v_fma(v_float(v_sub32(isum[i], v_shl32(sides, f.shift))), step, a);
         }
@@ -191,9 +217,59 @@ LCY_INLINE void v_tile256_many(float acc[][V_ROWS], v_format256 f, int tokens, v
     }
 }
 
+/* ---- short rows: 8 sums per row, each of four neighbouring weights of every 32 (formats/common/short.h) ---- */
+
+typedef struct { vf lane[8], low[4]; } v_short256;
+
+LCY_INLINE void v_short_least(v_short256 *s, v_format256 f, const vi pairs[8], vf dmin, const int16_t sums[16]) {
+    vi m[8];
+    for (int n = 0; n < 8; n++) m[n] = v_sra32(v_pairs16(v_zero(), pairs[n], v_same4(sums + 2 * n)), 8);
+    if (f.least == V_LEAST_BY_LANE)
+        for (int n = 0; n < 8; n++) s->lane[n] = v_fnma(v_float(m[n]), dmin, s->lane[n]);
+    if (f.least == V_LEAST_NONE || f.least == V_LEAST_BY_LANE) return;
+    for (int n = 0; n < 4; n++) m[n] = v_add32(m[2 * n], m[2 * n + 1]);
+    if (f.least == V_LEAST_BY_FOUR)
+        for (int n = 0; n < 4; n++) s->low[n] = v_fnma(v_float(m[n]), dmin, s->low[n]);
+    else
+        s->low[0] = v_subf(s->low[0], v_mul(dmin, v_float(v_add32(v_add32(m[0], m[1]), v_add32(m[2], m[3])))));
+}
+
+LCY_INLINE void v_short_block(v_short256 *s, v_format256 f, const v_tile *t, const lcy_block_q8_k *x) {
+    const v_open256 o = v_open(f, t);
+    const vi offset = v_set8(f.has_min ? 0 : 1 << f.shift);
+    vi isum[8];
+    for (int i = 0; i < 8; i++) isum[i] = v_zero();
+    v_short_least(s, f, o.pairs, v_mul(o.dmin, v_setf(x->d)), x->sums);
+#pragma GCC unroll 8
+    for (int j = 0; j < 8; j++) {
+        const v_group256 g = v_group(f, t, j, &o);
+        for (int i = 0; i < 8; i++) {
+            const int8_t *q = x->q + 32 * j + 4 * i;
+            const vi scale = g.scale[i / 4], minus = v_row_scale(v_sub32(v_zero(), scale));
+            isum[i] = v_dot_rows_scaled(isum[i], g.rows + i, 1, q, f.most, v_row_scale(scale));
+            if (!f.has_min) isum[i] = v_dot_rows_scaled(isum[i], &offset, 1, q, 1 << f.shift, minus);
+        }
+    }
+    for (int i = 0; i < 8; i++) s->lane[i] = v_fma(v_float(isum[i]), v_mul(o.d, v_setf(x->d)), s->lane[i]);
+}
+
+LCY_INLINE void v_tile256_short(v_format256 f, int64_t k, v_tile t, const lcy_block_q8_k *x, float *out, int keep) {
+    v_short256 s;
+    for (int i = 0; i < 8; i++) s.lane[i] = s.low[i % 4] = v_zerof();
+    for (int64_t b = 0; b < k / 256; b++, v_advance(&t, f.bytes)) v_short_block(&s, f, &t, x + b);
+    for (int i = 0; i < 4; i++) s.lane[i] = v_addf(s.lane[i], s.lane[i + 4]);
+    vf sum = v_addf(v_addf(s.lane[0], s.lane[2]), v_addf(s.lane[1], s.lane[3]));
+    if (f.least == V_LEAST_BY_FOUR) sum = v_addf(sum, v_addf(v_addf(s.low[0], s.low[2]), v_addf(s.low[1], s.low[3])));
+    if (f.least == V_LEAST_WHOLE) sum = v_addf(sum, s.low[0]);
+    v_keep(out, sum, keep);
+}
+
+/* ---- the product ---- */
+
 typedef struct {
     void (*one)(int rows, const uint8_t *w, int64_t w_stride, const v_token256 *x, float *out);
     void (*tile)(float acc[][V_ROWS], int tokens, v_tile t, const v_pack256 *p);
+    void (*short_row)(int64_t k, v_tile t, const lcy_block_q8_k *x, float *out, int keep);
 } v_kernels256;
 
 LCY_INLINE void v_band256(v_format256 f, v_kernels256 kernel, int64_t k, int64_t rows, int tokens, const uint8_t *w,
@@ -214,6 +290,14 @@ LCY_INLINE void v_band256(v_format256 f, v_kernels256 kernel, int64_t k, int64_t
 LCY_INLINE void v_matmul256(v_format256 f, v_kernels256 kernel, int64_t k, int64_t rows, int64_t tokens,
                             const uint8_t *w, int64_t w_stride, const uint8_t *x, int64_t x_stride, float *out,
                             int64_t out_stride) {
+    if (k < LCY_SHORT_ROW) {
+        const v_tiling all = v_tiling_of(rows, w, w_stride);
+        for (int64_t t = 0; t < tokens; t++)
+            for (int64_t i = 0; i < all.tiles; i++)
+                kernel.short_row(k, v_tile_of(all, i, 0), (const lcy_block_q8_k *)(x + t * x_stride),
+                           out + t * out_stride + v_first_row(all, i), all.step);
+        return;
+    }
     if (tokens == 1 && k <= 256 * V_MOST_256) {
         v_token256 token;
         v_prepare_token256(&token, f, k, (const lcy_block_q8_k *)x);
@@ -240,10 +324,13 @@ LCY_INLINE void v_matmul256(v_format256 f, v_kernels256 kernel, int64_t k, int64
                                                               const v_pack256 *p) {                                  \
         v_tile256_many(acc, v_##name, tokens, t, p);                                                                 \
     }                                                                                                                \
+    static __attribute__((noinline)) void V_NAME(short_##name)(int64_t k, v_tile t, const lcy_block_q8_k *x,         \
+                                                               float *out, int keep) {                               \
+        v_tile256_short(v_##name, k, t, x, out, keep);                                                               \
+    }                                                                                                                \
     static void V_NAME(matmul_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,      \
                                       const void *x, int64_t x_stride, float *out, int64_t out_stride) {             \
-        LCY_SHORT_ROWS_FIRST(name)                                                                                   \
-        const v_kernels256 kernel = {V_NAME(rows_##name), V_NAME(tile_##name)};                                      \
+        const v_kernels256 kernel = {V_NAME(rows_##name), V_NAME(tile_##name), V_NAME(short_##name)};                \
         v_matmul256(v_##name, kernel, k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);                   \
     }
 V_MATMUL256(q2_k)

@@ -26,7 +26,7 @@ typedef struct {
     int bytes, most; /* of a block; the largest code */
     int offset;      /* what stored codes are too large by */
     int is_signed, has_min;
-    int short_rows;  /* rows below LCY_SHORT_ROW have an order of their own */
+    int short_rows;  /* v_tile32_short keeps the order of short rows */
     v_codes32 (*codes)(const v_tile *block);
 } v_format32;
 
@@ -66,9 +66,9 @@ LCY_INLINE v_codes32 v_codes_q8_0(const v_tile *b) {
 }
 
 static const v_format32 v_q4_0 = {18, 15, 8, 0, 0, 1, v_codes_q4_0};
-static const v_format32 v_q4_1 = {20, 15, 0, 0, 1, 0, v_codes_q4_1};
-static const v_format32 v_q5_0 = {22, 31, 16, 0, 0, 0, v_codes_q5_0};
-static const v_format32 v_q5_1 = {24, 31, 0, 0, 1, 0, v_codes_q5_1};
+static const v_format32 v_q4_1 = {20, 15, 0, 0, 1, 1, v_codes_q4_1};
+static const v_format32 v_q5_0 = {22, 31, 16, 0, 0, 1, v_codes_q5_0};
+static const v_format32 v_q5_1 = {24, 31, 0, 0, 1, 1, v_codes_q5_1};
 static const v_format32 v_q8_0 = {34, 255, V_SIGNED_OFFSET, 1, 0, 1, v_codes_q8_0};
 
 LCY_INLINE uint16_t v_half_at(const uint8_t *p) { uint16_t h; memcpy(&h, p, 2); return h; }
@@ -180,12 +180,13 @@ LCY_INLINE void v_rows32_one(v_format32 f, int rows, const uint8_t *w, int64_t w
     v_keep(out, acc, rows);
 }
 
-/* ---- short rows: 8 sums per row, each of four neighbouring weights (lcy.h) ---- */
+/* ---- short rows: 8 sums per row, each of four neighbouring weights, offsets apart (formats/common/short.h) ---- */
 
 LCY_INLINE void v_tile32_short(v_format32 f, int64_t k, v_tile t, const uint8_t *x, float *out, int keep) {
-    vf acc[8];
+    const int xbytes = f.has_min ? 36 : 34;
+    vf acc[8], offsets = v_zerof();
     for (int g = 0; g < 8; g++) acc[g] = v_zerof();
-    for (int64_t b = 0; b < k / 32; b++, v_advance(&t, f.bytes), x += 34) {
+    for (int64_t b = 0; b < k / 32; b++, v_advance(&t, f.bytes), x += xbytes) {
         const v_codes32 c = f.codes(&t);
         const vi all = v_set8(f.offset);
         v_scales32 s;
@@ -195,16 +196,18 @@ LCY_INLINE void v_tile32_short(v_format32 f, int64_t k, v_tile t, const uint8_t 
         v_transpose(rows + 4, c.high[0], c.high[1], c.high[2], c.high[3]);
         const vf d = v_mul(v_halves(s.d), v_setf(v_float_at(x)));
         for (int g = 0; g < 8; g++) {
-            const int8_t *q = (const int8_t *)x + 2 + 4 * g;
+            const int8_t *q = (const int8_t *)x + xbytes - 32 + 4 * g;
             const vi start = f.offset ? v_sub32(v_zero(), v_dot_rows(v_zero(), &all, 1, q, f.most)) : v_zero();
             const vi codes = f.is_signed ? v_row_signed(rows[g]) : rows[g];
             const vi sum = f.is_signed ? v_dot_rows_signed(start, &codes, 1, q)
                                        : v_dot_rows(start, &codes, 1, q, f.most);
             acc[g] = v_fma(v_float(sum), d, acc[g]);
         }
+        if (f.has_min) offsets = v_addf(offsets, v_mul(v_halves(s.m), v_setf(v_float_at(x + 2))));
     }
     for (int g = 0; g < 4; g++) acc[g] = v_addf(acc[g], acc[g + 4]);
-    v_keep(out, v_addf(v_addf(acc[0], acc[2]), v_addf(acc[1], acc[3])), keep);
+    const vf sum = v_addf(v_addf(acc[0], acc[2]), v_addf(acc[1], acc[3]));
+    v_keep(out, f.has_min ? v_addf(sum, offsets) : sum, keep);
 }
 
 /* ---- many tokens ---- */

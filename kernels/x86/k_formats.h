@@ -15,11 +15,15 @@ typedef struct { vi scale, side; } v_head256;
  * are 256 times too large, but signed), or as a word of eight that were widened before. */
 enum { V_BYTE_LOW, V_BYTE_HIGH, V_WORD };
 
+/* How rows below LCY_SHORT_ROW sum their minimums, see the formats' dot_short: into the lanes of the products, into
+ * four of their own, as one integer per block. */
+enum { V_LEAST_NONE, V_LEAST_BY_LANE, V_LEAST_BY_FOUR, V_LEAST_WHOLE };
+
 typedef struct {
     int bytes, most, sub;  /* of a block; the largest code; weights that share a scale */
     int head_at, d_at;     /* where 16 bytes with the scales lie, and the f16 d (then dmin) */
     int has_min, shift;    /* minimums, or an offset of 1 << shift */
-    int spread;            /* V_BYTE_... */
+    int spread, least;     /* V_BYTE_..., V_LEAST_... */
     v_head256 (*head)(vi bytes);
     int (*order)(int n);   /* `dot` meets 16 activations at a time: which ones come n-th */
     vi (*dot)(const uint8_t *block, const int8_t *x, vi scale, const uint8_t *spread);
@@ -179,6 +183,7 @@ LCY_INLINE vi v_codes_q6_k(const v_tile *b, int i, int j, int e) {
 
 static const v_format256 v_q2_k = {
     .bytes = 84, .most = 3, .sub = 16, .head_at = 0, .d_at = 80, .has_min = 1, .spread = V_BYTE_LOW,
+    .least = V_LEAST_BY_LANE,
     .head = v_head_q2_k, .order = v_order_q2_k, .dot = v_dot_q2_k, .codes = v_codes_q2_k,
 };
 static const v_format256 v_q3_k = {
@@ -187,10 +192,12 @@ static const v_format256 v_q3_k = {
 };
 static const v_format256 v_q4_k = {
     .bytes = 144, .most = 15, .sub = 32, .head_at = 0, .d_at = 0, .has_min = 1, .spread = V_BYTE_LOW,
+    .least = V_LEAST_BY_FOUR,
     .head = v_head_q4_k, .order = v_order_q4_k, .dot = v_dot_q4_k, .codes = v_codes_q4_k,
 };
 static const v_format256 v_q5_k = {
     .bytes = 176, .most = 31, .sub = 32, .head_at = 0, .d_at = 0, .has_min = 1, .spread = V_BYTE_LOW,
+    .least = V_LEAST_WHOLE,
     .head = v_head_q4_k, .order = v_order_q4_k, .dot = v_dot_q5_k, .codes = v_codes_q5_k,
 };
 static const v_format256 v_q6_k = {

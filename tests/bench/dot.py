@@ -6,7 +6,8 @@ One line per format, level and count of tokens:
     memory   GB/s of weights streamed from memory, `--mib` of them, every row read once
     cache    GB/s of weights when they stay in the second-level cache: what the kernel could do with faster memory
     GMAC/s   multiply-adds of the memory run
-Shape: rows of 2048 weights, as in a llama of 1.1 B parameters. The best of several runs counts; nothing is asserted.
+The first line says what a plain read of memory gives. Shape: rows of 2048 weights, as in a llama of 1.1 B parameters.
+The best of several runs counts; nothing is asserted.
 """
 
 import argparse
@@ -34,6 +35,12 @@ def best(call, seconds=0.25):
     return min(times)
 
 
+def plain_read(mib):
+    """GB/s of adding up 64-bit words that come from memory."""
+    words = np.ones(mib << 17, np.uint64)
+    return words.nbytes / best(lambda: np.add.reduce(words)) / 1e9
+
+
 def packed_rows(fmt, rows, rng):
     """Quantized noise: a few distinct rows, repeated."""
     source = lcy.from_float(fmt, rng.standard_normal((64, K)).astype(np.float32) / 32) if fmt.from_float else None
@@ -58,16 +65,18 @@ def measure(kernel, fmt, tokens, mib, rng):
             "gmacs": rows * K * tokens / streamed / 1e9}
 
 
-def main():
+def main(argv):
     parser = argparse.ArgumentParser(prog="python -m tests.bench.dot")
     parser.add_argument("--format", default="all", help="names, comma separated")
     parser.add_argument("--isa", default="all", help="levels, comma separated; plain C is 'reference'")
     parser.add_argument("--tokens", default="1,32")
     parser.add_argument("--mib", type=int, default=192)
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
-    args = parser.parse_args()
+    args = parser.parse_args(argv[1:])
     rng = np.random.default_rng(1)
     plain = lcy.kernels(0)
+    if not args.json:
+        print(f"a plain read  {plain_read(args.mib):6.2f} GB/s")
     for fmt in lcy.FORMATS:
         name = fmt.name.decode()
         if not plain.matmul[fmt.type] or (args.format != "all" and name not in args.format.split(",")):
@@ -86,4 +95,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv))

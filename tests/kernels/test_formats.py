@@ -275,17 +275,17 @@ def test_dot_order(name):
         same_bits(got, np.float32([ordered_dot(name, w, x)]))
 
 
-@pytest.mark.parametrize("name", ["q4_0", "q8_0"])
+@pytest.mark.parametrize("name", [n for n in QUANTIZED if len(HALVES[n]) == 1])
 def test_dot_order_of_short_rows(name):
-    """Below LCY_SHORT_ROW weights: 8 lanes of four neighbours, one fma per lane and block, then a tree."""
+    """Below LCY_SHORT_ROW weights: 8 lanes of four neighbours in every 32, one fma per lane and block, then a tree."""
     fmt, rng = lcy.BY_NAME[name], np.random.default_rng(22)
-    for n in (32, 64, 224, 992):
+    for n in (fmt.block, 2 * fmt.block, 1024 - fmt.block):
         w, x = random_weights(fmt, rng, 1, n), rng.standard_normal((1, n)).astype(np.float32)
-        packed, q, dx, _ = activations(lcy.BY_NAME["q8_0"], x)
+        packed, q, dx, _ = activations(lcy.lib.lcy_format_of(fmt.dot_with).contents, x)
         d = scales_of(fmt, w, 0)[0]
         codes = lcy.to_float(fmt, with_scales(fmt, w, [1]))[0].astype(np.int64)
-        isum = (codes * q[0]).reshape(-1, 8, 4).sum(2)
-        lane = np.float32([fma_steps((isum[b, i], d[b] * dx[0, b]) for b in range(n // 32)) for i in range(8)])
+        isum = (codes * q[0]).reshape(-1, fmt.block // 32, 8, 4).sum((1, 3))
+        lane = np.float32([fma_steps((isum[b, i], d[b] * dx[0, b]) for b in range(len(d))) for i in range(8)])
         four = lane[:4] + lane[4:]
         got = np.float32([fmt.dot(n, lcy.pointer(w), lcy.pointer(packed))])
         same_bits(got, np.float32([(four[0] + four[2]) + (four[1] + four[3])]))

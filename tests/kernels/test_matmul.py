@@ -75,7 +75,8 @@ def lengths(fmt):
     """Row lengths: short ones, which have orders of their own, then odd counts of blocks; for floats odd ones too."""
     if fmt.block == 1:
         return [16, 48, 64, 256, 1040] + [1, 8, 15, 63, 65, 100, 200, 257]
-    return [fmt.block * k for k in (1, 3)] + [LONG + fmt.block * k for k in ((0, 1, 8, 21) if fmt.block == 32 else (0, 1, 3))]
+    long = (0, 1, 8, 21) if fmt.block == 32 else (0, 1, 3)
+    return [fmt.block, fmt.block * 3] + [LONG + fmt.block * k for k in long]
 
 
 def test_levels_replace_every_product():

@@ -1,0 +1,250 @@
+"""Words of `server`'s command line -> ServerParams. No model and no socket.
+
+Flags are matched as they are written (no `_` for `-`). Where the reference crashes there is one line and status 1.
+"""
+
+import json
+import os
+
+from ..errors import UsageError, one_line
+from . import server_options as options
+from .actions import Done, Invalid, one_of, parse_override
+from .console import write_all
+from .log import write_stderr
+from .params import convert
+from .strto import NotANumber, OutOfRange, stof
+
+MOST_SLOTS = 64
+PASSED_ON = {"gpu_layers": "Not compiled with GPU offload support, --n-gpu-layers option will be ignored. See main README.md "
+                           "for information on enabling GPU BLAS support",
+             "split_mode": "llama.cpp was compiled without CUDA. It is not possible to set the split mode.",
+             "tensor_split": "llama.cpp was compiled without CUDA. It is not possible to set a tensor split.",
+             "main_gpu": "llama.cpp was compiled without CUDA. It is not possible to set a main GPU."}
+
+
+class ServerParams:
+    """All settings of a server: the fields of the rows in server_options.py with their defaults, and these:
+
+    overrides   [(key, "int" | "float" | "bool" | "str", value)].  loras: [(path, scale)]
+    system_prompt   {"prompt", "anti_prompt", "assistant_name"} or None
+    warnings    lines for the log, once there is one
+    """
+
+    def __init__(self, program="server"):
+        self.program = program
+        for _, _, kind, field, default, _ in options.rows():
+            if kind == "list":
+                setattr(self, field, [])
+            elif kind != "do":
+                setattr(self, field, default)
+        self.overrides, self.loras, self.control_vectors, self.warnings = [], [], [], []
+        self.check_tensors, self.yarn_orig_ctx, self.seed, self.numa = False, 0, 0, None
+        self.system_prompt, self.chat_template = None, None
+
+
+def parse(argv):
+    """argv (str, as sys.argv) -> ServerParams. SystemExit after messages or help."""
+    params = ServerParams(argv[0] if argv else "server")
+    try:
+        scan(params, argv[1:])
+        finish(params)
+        return params
+    except Done as answer:
+        status, stdout, stderr = 0, answer.stdout, b""
+    except Usage as error:
+        status, stdout, stderr = 1, help_text(params.program), os.fsencode(f"{error}\n")
+    except UsageError as error:
+        status, stdout, stderr = 1, b"", os.fsencode(f"error: {error}\n")
+    write_stderr(stderr)
+    write_all(1, stdout)
+    raise SystemExit(status)
+
+
+class Usage(UsageError):
+    """An error after which the help is printed."""
+
+
+def scan(params, words):
+    """Walk through the words once; stop at the first that cannot be used."""
+    table, words = options.by_name(), iter(words)
+
+    def take():
+        for word in words:
+            return word
+        raise Invalid
+
+    for flag in words:
+        row = table.get(flag)
+        if row is None:
+            raise Usage(f"error: unknown argument: {flag}")
+        try:
+            apply(params, row, take, flag)
+        except Invalid:
+            raise Usage(f"error: invalid parameter for argument: {flag}") from None
+        except NotANumber:
+            raise UsageError(f"{flag}: expected a number") from None
+        except OutOfRange as error:
+            raise UsageError(f"{flag}: {error}") from None
+
+
+def apply(params, row, take, flag):
+    _, value, kind, field, _, _ = row
+    if kind == "do":
+        ACTIONS[field](params, take, flag)
+    elif kind == "list":
+        getattr(params, field).append(take())
+    else:
+        setattr(params, field, convert(kind, value, take))
+
+
+# ---- flags that do more than set a field
+
+
+def show_help(params, take, flag):
+    raise Done(stdout=help_text(params.program))
+
+
+def numa(params, take, flag):
+    params.numa = one_of(take() or "distribute", ("distribute", "isolate", "numactl"))
+
+
+def override_kv(params, take, flag):
+    word = os.fsencode(take())
+    try:
+        params.overrides.append(parse_override(word))
+    except ValueError:
+        write_stderr(b"error: Invalid type for KV override: %b\n" % word)
+        raise Invalid from None
+
+
+def lora(params, take, flag):
+    params.loras.append((take(), 1.0))
+    params.use_mmap = False
+
+
+def lora_scaled(params, take, flag):
+    params.loras.append((take(), stof(os.fsencode(take()))))
+    params.use_mmap = False
+
+
+def api_key_file(params, take, flag):
+    params.api_keys += [os.fsdecode(key) for key in read(take()).split(b"\n") if key]
+
+
+def system_prompt_file(params, take, flag):
+    text = read(take())
+    if not text:
+        return
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{flag}: not JSON: {one_line(error)}") from None
+    if not isinstance(found, dict):
+        raise UsageError(f"{flag}: expected a JSON object")
+    names = ("prompt", "anti_prompt", "assistant_name")
+    if not all(isinstance(found.get(name, ""), str) for name in names):
+        raise UsageError(f"{flag}: expected strings in {', '.join(names)}")
+    params.system_prompt = {name: found.get(name, "") for name in names}
+
+
+def read(path):
+    """All bytes of a file. Invalid, after a line on stderr, if that fails."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError:
+        write_stderr(b"error: failed to open file '%b'\n" % os.fsencode(path))
+        raise Invalid from None
+
+
+def chat_template(params, take, flag):
+    from ..server.templates import usable
+    text = take()
+    if not usable(text):
+        write_stderr(b"error: the supplied chat template is not supported: %b\n"
+                     b"note: expected a known name or Jinja text\n" % os.fsencode(text))
+        raise Invalid
+    params.chat_template = text
+
+
+def without_effect(name, takes=str):
+    def note(params, take, flag):
+        takes(take())
+        params.warnings.append(PASSED_ON[name])
+    return note
+
+
+def split_mode(word):
+    return one_of(word, ("none", "layer", "row"))
+
+
+ACTIONS = {
+    "show_help": show_help, "numa": numa, "override_kv": override_kv, "lora": lora, "lora_scaled": lora_scaled,
+    "api_key_file": api_key_file, "system_prompt_file": system_prompt_file, "chat_template": chat_template,
+    "no_gpu_layers": without_effect("gpu_layers"), "no_split_mode": without_effect("split_mode", split_mode),
+    "no_tensor_split": without_effect("tensor_split"), "no_main_gpu": without_effect("main_gpu"),
+}
+
+
+# ---- when all flags are known
+
+
+def finish(params):
+    params.model = model_path(params)
+    if params.alias == "unknown":
+        params.alias = params.model
+    check(params)
+    from . import buildinfo
+    if params.n_threads is None:
+        params.n_threads = buildinfo.default_threads()
+    params.n_outputs = params.n_parallel           # rows of logits: one for each slot
+    params.n_threads = params.n_threads if params.n_threads > 0 else buildinfo.logical_cpus()
+    if params.n_threads_http < 1:
+        params.n_threads_http = max(params.n_parallel + 2, buildinfo.logical_cpus() - 1)
+    if params.slot_save_path and not params.slot_save_path.endswith("/"):
+        params.slot_save_path += "/"
+
+
+def model_path(params):
+    """The model file: -m, or what the download flags imply, or the default."""
+    if params.hf_repo:
+        if not params.hf_file and not params.model:
+            raise UsageError("--hf-repo requires either --hf-file or --model")
+        params.hf_file = params.hf_file or params.model
+        return params.model or "models/" + params.hf_file.rpartition("/")[2]
+    if params.model_url and not params.model:
+        return "models/" + params.model_url.partition("#")[0].partition("?")[0].rpartition("/")[2]
+    return params.model or options.MODEL
+
+
+def check(params):
+    """Refuse what would stop the server later."""
+    for flag, kind in (("-ctk", params.cache_type_k), ("-ctv", params.cache_type_v)):
+        if kind not in options.CACHE_TYPES:
+            raise UsageError(f"{flag}: Invalid cache type: {one_line(kind)} (accepted: {' '.join(options.CACHE_TYPES)})")
+    for flag, value, least, most in (
+            ("-np", params.n_parallel, 1, MOST_SLOTS), ("-gan", params.grp_attn_n, 1, 2**31 - 1), ("--port", params.port, 0, 65535),
+            ("-b", params.n_batch, 1, 2**31 - 1), ("-ub", params.n_ubatch, 0, 2**31 - 1), ("-c", params.n_ctx, 0, 2**31 - 256),
+            ("-to", params.timeout, 1, 2**31 - 1), ("--body-limit", params.body_limit, 1, 65536)):
+        if not least <= value <= most:
+            raise UsageError(f"{flag}: {value} is out of range (accepted: {least} to {most})")
+    n, width = params.grp_attn_n, params.grp_attn_w
+    if n > 1 and (width < 1 or width % n):
+        raise UsageError(f"-gaw: {width} is out of range (accepted: multiples of {n}, which is -gan)")
+    if params.pooling in ("mean", "cls"):
+        raise UsageError(f"--pooling: {params.pooling} is not possible with a causal model (accepted: none)")
+    if bool(params.ssl_key_file) != bool(params.ssl_cert_file):
+        raise UsageError("--ssl-key-file and --ssl-cert-file: expected both or none")
+
+
+# ---- help
+
+
+def help_text(program):
+    from .help import entry
+    lines = [f"usage: {program} [options]"]
+    for title, rows in options.SECTIONS:
+        lines += ["", f"{title}:"]
+        for row in rows:
+            lines += entry(row)
+    return os.fsencode("\n".join(lines) + "\n")

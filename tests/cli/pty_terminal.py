@@ -11,6 +11,7 @@ import termios
 import time
 
 PATIENCE = 30.0
+KEPT = ("PATH", "LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS", "PYTHONMALLOC")  # the last four: a sanitized build needs them
 
 
 class Terminal:
@@ -29,7 +30,8 @@ class Terminal:
         self.process = subprocess.Popen(
             argv, stdin=slave if stdin is None else stdin, stdout=slave if stdout is None else stdout,
             stderr=subprocess.PIPE, cwd=cwd, start_new_session=True, preexec_fn=take_terminal,
-            env={"PATH": os.environ["PATH"], "TERM": "xterm", "LC_ALL": "C.UTF-8", **(env or {})})
+            env={**{name: os.environ[name] for name in KEPT if name in os.environ}, "TERM": "xterm", "LC_ALL": "C.UTF-8",
+                 **(env or {})})
 
     def __enter__(self):
         return self

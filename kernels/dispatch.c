@@ -35,6 +35,7 @@ static void fill_reference(lcy_kernels *k) {
         k->matmul[f->type] = f->dot ? matmul_##name : NULL;                                   \
         k->to_float[f->type] = f->to_float;                                                   \
         k->from_float[f->type] = f->from_float;                                               \
+        k->quantize[f->type] = f->quantize;                                                   \
     }
 #include "formats.inc"
 #undef X

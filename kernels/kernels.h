@@ -70,6 +70,7 @@ typedef struct lcy_kernels {
     lcy_kq_fn kq_f16, kq_f32;
     lcy_pv_fn pv_f16, pv_f32;
     lcy_flash_fn flash_f16;
+    lcy_quantize_fn quantize[LCY_TYPE_COUNT];     /* NULL where the format has none */
 } lcy_kernels;
 
 /* An ISA level: a folder with one isa.c that exports one of these. */

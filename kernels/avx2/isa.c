@@ -9,12 +9,15 @@
 #include "../x86/blocks32.h"
 #include "../x86/floats.h"
 #include "convert.h"
+#include "fit.h"
 #include "iq.h"
+#include "../x86/quantize.h"
 
 static void fill(lcy_kernels *k) {
     fill_ops(k);
     fill_attention(k);
     fill_iq(k);
+    fill_quantizers(k);
     fill_conversions(k);
     k->matmul[LCY_F32] = matmul_f32_avx2;
     k->matmul[LCY_F16] = matmul_f16_avx2;

@@ -8,12 +8,15 @@
 #include "../x86/blocks256.h"
 #include "../x86/blocks32.h"
 #include "../x86/floats.h"
+#include "fit.h"
 #include "iq.h"
+#include "../x86/quantize.h"
 
 static void fill(lcy_kernels *k) {
     fill_ops(k);
     fill_attention(k);
     fill_iq(k);
+    fill_quantizers(k);
     k->matmul[LCY_F32] = matmul_f32_avx512;
     k->matmul[LCY_F16] = matmul_f16_avx512;
     k->matmul[LCY_BF16] = matmul_bf16_avx512;

@@ -18,6 +18,20 @@ typedef struct {
 } lcy_block_q3_k;
 LCY_SIZE(lcy_block_q3_k, 110);
 
+/* codes 0..7 and scales 0..63 -> everything but d */
+static inline void lcy_pack_q3_k(lcy_block_q3_k *b, const uint8_t L[256], const uint8_t scale[16]) {
+    uint8_t high[32] = {0};
+    for (int j = 0; j < 8; j++)
+        for (int l = 0; l < 32; l++) high[l] |= (uint8_t)(L[32 * j + l] >> 2 << j);
+    memcpy(b->hmask, high, sizeof high);
+    lcy_pack_pairs256(b->qs, L);
+    memset(b->scales, 0, sizeof b->scales);
+    for (int j = 0; j < 16; j++) {
+        b->scales[j % 8] |= (uint8_t)((scale[j] & 15) << j / 8 * 4);
+        b->scales[8 + j % 4] |= (uint8_t)(scale[j] >> 4 << j / 4 * 2);
+    }
+}
+
 #ifdef LCY_REFERENCE
 
 static inline int scale_q3_k(const lcy_block_q3_k *b, int j) {
@@ -42,17 +56,6 @@ static float scales_q3_k(uint8_t codes[16], const float v[16]) {
     return peak != 0 ? 1 / s : 0;
 }
 
-static void pack_q3_k(lcy_block_q3_k *b, const uint8_t L[256], const uint8_t scale[16]) {
-    memset(b->hmask, 0, sizeof b->hmask);
-    memset(b->scales, 0, sizeof b->scales);
-    for (int i = 0; i < 256; i++) b->hmask[i % 32] |= (uint8_t)(L[i] >> 2 << i / 32);
-    lcy_pack_pairs256(b->qs, L);
-    for (int j = 0; j < 16; j++) {
-        b->scales[j % 8] |= (uint8_t)((scale[j] & 15) << j / 8 * 4);
-        b->scales[8 + j % 4] |= (uint8_t)(scale[j] >> 4 << j / 4 * 2);
-    }
-}
-
 static void block_q3_k(void *y, const float *x, const float *q) {
     lcy_block_q3_k *b = y;
     const float sigma2 = q ? 2 * lcy_sum_squares(256, x) / 256 : 0;
@@ -71,7 +74,7 @@ static void block_q3_k(void *y, const float *x, const float *q) {
     b->d = lcy_f32_to_f16(q ? lcy_fit_qx(16, 32, scale, sums, codes) : scales_q3_k(codes, scale));
     const float d = lcy_f16_to_f32(b->d);
     for (int j = 0; j < 16; j++) lcy_requantize(16, x + 16 * j, d * (float)(codes[j] - 32), 0, -4, 3, 4, L + 16 * j);
-    pack_q3_k(b, L, codes);
+    lcy_pack_q3_k(b, L, codes);
 }
 
 static void from_float_q3_k(int64_t n, void *y, const float *x) {

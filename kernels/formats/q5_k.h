@@ -16,6 +16,15 @@ typedef struct {
 } lcy_block_q5_k;
 LCY_SIZE(lcy_block_q5_k, 176);
 
+/* codes 0..31 -> qh and qs */
+static inline void lcy_pack_q5_k(lcy_block_q5_k *b, const uint8_t L[256]) {
+    uint8_t high[32] = {0};
+    for (int j = 0; j < 8; j++)
+        for (int l = 0; l < 32; l++) high[l] |= (uint8_t)(L[32 * j + l] >> 4 << j);
+    memcpy(b->qh, high, sizeof high);
+    lcy_pack_nibbles256(b->qs, L);
+}
+
 #ifdef LCY_REFERENCE
 
 static inline int code_q5_k(const lcy_block_q5_k *b, int i) {
@@ -40,9 +49,7 @@ static void block_q5_k(void *y, const float *x, const float *q) {
     lcy_fit_affine(&fit, x, q, 31, plain);
     b->d = fit.d, b->dmin = fit.dmin;
     lcy_pack_scales12(b->scales, fit.scale, fit.min);
-    lcy_pack_nibbles256(b->qs, fit.L);
-    memset(b->qh, 0, sizeof b->qh);
-    for (int i = 0; i < 256; i++) b->qh[i % 32] |= (uint8_t)(fit.L[i] >> 4 << i / 32);
+    lcy_pack_q5_k(b, fit.L);
 }
 
 static void from_float_q5_k(int64_t n, void *y, const float *x) {

@@ -19,6 +19,17 @@ typedef struct {
 } lcy_block_q6_k;
 LCY_SIZE(lcy_block_q6_k, 210);
 
+/* codes 0..63 -> ql and qh */
+static inline void lcy_pack_q6_k(lcy_block_q6_k *b, const uint8_t L[256]) {
+    for (int h = 0; h < 2; h++)
+        for (int l = 0; l < 32; l++) {
+            const uint8_t *p = L + 128 * h + l;
+            b->ql[64 * h + l] = (uint8_t)((p[0] & 15) | p[64] << 4);
+            b->ql[64 * h + 32 + l] = (uint8_t)((p[32] & 15) | p[96] << 4);
+            b->qh[32 * h + l] = (uint8_t)(p[0] >> 4 | p[32] >> 4 << 2 | p[64] >> 4 << 4 | p[96] >> 4 << 6);
+        }
+}
+
 #ifdef LCY_REFERENCE
 
 static inline int value_q6_k(const lcy_block_q6_k *b, int i) {
@@ -32,16 +43,6 @@ static void to_float_q6_k(int64_t n, float *y, const void *x) {
     for (int64_t k = 0; k < n / 256; k++, b++, y += 256)
         for (int i = 0; i < 256; i++)
             y[i] = lcy_f16_to_f32(b->d) * (float)b->scales[i / 16] * (float)value_q6_k(b, i);
-}
-
-static void pack_q6_k(lcy_block_q6_k *b, const uint8_t L[256]) {
-    memset(b->ql, 0, sizeof b->ql);
-    memset(b->qh, 0, sizeof b->qh);
-    for (int i = 0; i < 256; i++) {
-        const int h = i / 128, quarter = i % 128 / 32, l = i % 32;
-        b->ql[64 * h + quarter % 2 * 32 + l] |= (uint8_t)((L[i] & 15) << quarter / 2 * 4);
-        b->qh[32 * h + l] |= (uint8_t)(L[i] >> 4 << quarter * 2);
-    }
 }
 
 static void block_q6_k(void *y, const float *x, const float *q) {
@@ -61,7 +62,7 @@ static void block_q6_k(void *y, const float *x, const float *q) {
         b->scales[j] = (int8_t)(c < 127 ? c : 127);
         lcy_requantize(16, x + 16 * j, d * (float)b->scales[j], 0, -32, 31, 32, L + 16 * j);
     }
-    pack_q6_k(b, L);
+    lcy_pack_q6_k(b, L);
 }
 
 static void from_float_q6_k(int64_t n, void *y, const float *x) {

@@ -147,7 +147,8 @@ cdef lcy_status convert_rows(const lcy_format *source, const lcy_format *target,
             break
         if not floats:
             kernels.to_float[<int> source.type](k * n, work, x + r * in_row)
-        status = target.quantize(k, n, y + r * out_row, <const float *> (x + r * in_row) if floats else work, weights)
+        status = kernels.quantize[<int> target.type](
+            k, n, y + r * out_row, <const float *> (x + r * in_row) if floats else work, weights)
         r += k
     free(work)
     return status

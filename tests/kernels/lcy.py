@@ -24,9 +24,10 @@ class Format(ctypes.Structure):
 
 
 class Kernels(ctypes.Structure):
-    """struct lcy_kernels; the operations after the formats are counted generously, not named"""
+    """struct lcy_kernels; the operations after the formats are counted, not named; room for what is appended later"""
     _fields_ = [("matmul", MATMUL * TYPE_COUNT), ("to_float", CONVERT * TYPE_COUNT),
-                ("from_float", CONVERT * TYPE_COUNT), ("operations", c_void_p * 256)]
+                ("from_float", CONVERT * TYPE_COUNT), ("operations", c_void_p * 8),
+                ("quantize", QUANTIZE * TYPE_COUNT), ("more", c_void_p * 256)]
 
 
 class Isa(ctypes.Structure):
@@ -113,13 +114,14 @@ def to_float(fmt, packed, table=None):
     return out.view(np.float32)
 
 
-def quantize(fmt, x, imatrix=None):
-    """(rows, n) floats -> (status, (rows, bytes)), by the rule of files."""
+def quantize(fmt, x, imatrix=None, table=None):
+    """(rows, n) floats -> (status, (rows, bytes)), by the rule of files; by the table's kernel if one is given."""
     x = np.ascontiguousarray(x, np.float32)
     rows, n = x.shape
     out, check = guarded(rows * row_bytes(fmt, n))
     weights = None if imatrix is None else np.ascontiguousarray(imatrix, np.float32)
-    status = fmt.quantize(rows, n, pointer(out), pointer(x), None if weights is None else pointer(weights))
+    convert = table.quantize[fmt.type] if table else fmt.quantize
+    status = convert(rows, n, pointer(out), pointer(x), None if weights is None else pointer(weights))
     check()
     return status, out.reshape(rows, -1)
 

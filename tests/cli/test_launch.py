@@ -106,10 +106,6 @@ def test_server_reads_its_flags(real_tree):
     assert (code, err) == (1, b"error: unknown argument: x\n") and out.startswith(b"usage: bin/server [options]\n")
 
 
-def test_convert_to_come_says_so(repo):
-    assert launch(sys.executable, repo / "convert.py", "x") == (1, b"", b"convert: not built yet\n")
-
-
 @pytest.mark.parametrize("tool", ["imatrix", "gguf-split"])
 def test_other_tools_start(real_tree, tmp_path, tool):
     """A dash in a tool's name is an underscore in its module's."""

@@ -9,7 +9,7 @@ import pytest
 LONG = "Once upon a time there was a little girl named Lily. " * 12
 
 
-async def idle(api, seconds=1.0):
+async def idle(api, seconds=5.0):
     """Wait until all slots are idle; False if that takes longer."""
     for _ in range(int(seconds / 0.01)):
         _, health = await api.told("/health")
@@ -110,10 +110,11 @@ async def test_a_slow_client_stops_only_its_own_slot(serve, random_256, monkeypa
     put = engine.post
     held = []
     monkeypatch.setattr(engine, "post", held.append)                   # nothing gets through
-    stream = asyncio.ensure_future(api.ask("/completion", {"prompt": "a", "n_predict": 200, "ignore_eos": True, "stream": True}))
+    stream = asyncio.ensure_future(api.ask("/completion", {"prompt": "a", "n_predict": 200, "ignore_eos": True, "stream": True,
+                                                              "temperature": 0}))
     while not engine.slots[0].waits:
         await asyncio.sleep(0.01)
-    assert engine.slots[0].n_decoded < 10
+    assert engine.slots[0].n_decoded < 50                              # some tokens give no text of their own
     monkeypatch.setattr(engine, "post", put)
     for function in held:
         put(function)

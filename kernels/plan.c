@@ -210,7 +210,6 @@ lcy_status lcy_ctx_decode(lcy_ctx *ctx, const lcy_batch *b) {
 }
 
 float *lcy_ctx_logits(lcy_ctx *ctx) { return ctx->logits; }
-lcy_kv *lcy_ctx_kv(lcy_ctx *ctx) { return &ctx->kv; }
 void lcy_ctx_abort(lcy_ctx *ctx) { atomic_store(&ctx->abort, 1); }
 void lcy_ctx_control(lcy_ctx *ctx, float *rows) { ctx->control = rows; }
 void lcy_ctx_collect(lcy_ctx *ctx, float *const *sums) { ctx->sums = sums; }

@@ -95,7 +95,6 @@ LCY_API void lcy_ctx_free(lcy_ctx *ctx); /* accepts NULL */
 LCY_API lcy_status lcy_ctx_decode(lcy_ctx *ctx, const lcy_batch *batch);
 
 LCY_API float *lcy_ctx_logits(lcy_ctx *ctx);            /* (n_outputs, n_vocab) */
-LCY_API lcy_kv *lcy_ctx_kv(lcy_ctx *ctx);
 LCY_API void lcy_ctx_abort(lcy_ctx *ctx);               /* may be called from a signal handler or another thread */
 LCY_API void lcy_ctx_control(lcy_ctx *ctx, float *rows); /* (n_layers, n_embd), borrowed; NULL: none */
 /* From now on adds, for every tensor i with sums[i] != NULL, the squares of what it is multiplied with: sums[i] (slices, k).

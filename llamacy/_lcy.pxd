@@ -30,17 +30,12 @@ cdef extern from "lcy.h" nogil:
 
 
 cdef extern from "kernels.h" nogil:
-    ctypedef struct lcy_isa:
-        const char *name
-        uint32_t needs
-
     ctypedef struct lcy_kernels:
         lcy_to_float_fn *to_float                # (LCY_TYPE_COUNT), NULL where the format has none
         lcy_quantize_fn *quantize                # (LCY_TYPE_COUNT), NULL where the format has none
 
     uint32_t lcy_cpu_features()
     void lcy_kernels_init(lcy_kernels *k, uint32_t cpu)
-    const lcy_isa *lcy_isa_at(int i)             # weakest first; NULL after the last
 
 
 cdef extern from "plan.h" nogil:

@@ -69,18 +69,6 @@ def row_bytes(int type, int64_t n):
     return lcy_row_bytes(type, n)
 
 
-def isa_names():
-    """The ISA levels this CPU will use, weakest first."""
-    names = ["reference"]
-    cdef int i = 0
-    cdef uint32_t cpu = lcy_cpu_features()
-    while lcy_isa_at(i) is not NULL:
-        if lcy_isa_at(i).needs & ~cpu == 0:
-            names.append(lcy_isa_at(i).name.decode())
-        i += 1
-    return names
-
-
 def lock_memory(data):
     """Pin the pages of a buffer; None, or why the system refused."""
     cdef Held held = Held(data)

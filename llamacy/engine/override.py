@@ -2,8 +2,6 @@
 
 from llamacy.errors import ModelError
 
-NAMES = {"int": "int", "float": "float", "bool": "bool", "str": "str"}
-
 
 class Overrides:
     """Overrides (key, kind, value), the first of a key wins; `log` gets a line for each use, as the reference prints it."""
@@ -33,7 +31,7 @@ class Overrides:
                 raise ModelError(f"error loading model hyperparameters: key not found in model: {key}")
             return default
         if self.gguf.kind(key) != kind:
-            raise ModelError(f"key {key} has wrong type {self.gguf.type_name(key)} but expected type {NAMES[kind]}")
+            raise ModelError(f"key {key} has wrong type {self.gguf.type_name(key)} but expected type {kind}")
         return self.gguf[key]
 
 

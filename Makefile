@@ -12,7 +12,7 @@ endif
 ifeq ($(origin CC),default)
 CC      = gcc
 endif
-TOOLS   = main quantize server imatrix gguf-split tokenize
+TOOLS   = main quantize server imatrix gguf-split tokenize llama-bench
 VENV    = .venv/bin/python
 SOURCES = $(shell find kernels llamacy -name '*.[ch]' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi') setup.py
 ASAN    = build/asan

@@ -1,11 +1,15 @@
-"""Generation and prompt speed against llama-cpp-python, in one run, rounds interleaved.
+"""Prompt and generation speed against llama-cpp-python 0.2.70 and its newest release, in one run, rounds interleaved.
 
-    python -m tests.bench peers [--type q4_0] [--threads 2] [--rounds 3] [--version 0.2.70] [--busy]
+    python -m tests.bench peers [--types q4_0,q6_K | all] [--threads 1,2] [--rounds 3] [--prompt 512] [--generate 128]
+                                [--versions 0.2.70,newest] [--old PYTHON] [--new PYTHON] [--busy] [--json FILE] [--keep]
 
-Makes the random 1.1 B model and a virtual environment with the peer (built with native flags) under build/bench when they
-are not there yet. --busy runs one endless loop per core beside ours and prints the share of the quiet speed that is left.
+Makes the random 1.1 B models, and virtual environments with the peers (built with native flags), under build/bench when
+they are not there yet; a model is deleted after its turn unless --keep is given. Prints tokens per second (min, median,
+max of the rounds) and the ratios of the medians; --json writes all samples. --busy instead runs one endless loop per
+core beside ours and prints the share of the quiet speed that is left. Every sample is a fresh process.
 """
 
+import json
 import os
 import statistics
 import subprocess
@@ -14,21 +18,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = ROOT / "build" / "bench"
-PROMPT, GENERATE = 64, 32
+TYPES = ("q4_0 q4_1 q5_0 q5_1 q8_0 q2_K q3_K q4_K q5_K q6_K iq1_s iq1_m iq2_xxs iq2_xs iq2_s iq3_xxs iq3_s iq4_nl "
+         "iq4_xs f16 bf16").split()
+TESTS = ("prompt", "generate")
 
 OURS = """
 import sys, time
 from llamacy.engine import Model, Context
 path, threads, prompt, generate = sys.argv[1], *map(int, sys.argv[2:5])
-context = Context(Model(path), n_ctx=512, n_threads=threads)
+context = Context(Model(path), n_ctx=prompt + generate, n_threads=threads)
 run = lambda n, pos: context.decode([(7 * i + 300) % 30000 for i in range(n)], pos)
-run(1, 0)
-context.kv_clear()
-start = time.perf_counter(); run(prompt, 0); pp = time.perf_counter() - start
-start = time.perf_counter()
-for i in range(generate):
-    run(1, prompt + i)
-print(prompt / pp, generate / (time.perf_counter() - start))
+clear = context.kv_clear
 """
 
 PEER = """
@@ -39,19 +39,30 @@ quiet = os.dup(2); os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 L.llama_backend_init()
 model = L.llama_load_model_from_file(path.encode(), L.llama_model_default_params())
 par = L.llama_context_default_params()
-par.n_ctx, par.n_threads, par.n_threads_batch = 512, threads, threads
+par.n_ctx, par.n_threads, par.n_threads_batch = prompt + generate, threads, threads
 context = L.llama_new_context_with_model(model, par)
 def run(n, pos):
     ids = (L.llama_token * n)(*[(7 * i + 300) % 30000 for i in range(n)])
-    L.llama_decode(context, L.llama_batch_get_one(ids, n, pos, 0))
+    old = hasattr(L, "llama_kv_cache_clear")
+    batch = L.llama_batch_get_one(ids, n, pos, 0) if old else L.llama_batch_get_one(ids, n)
+    assert L.llama_decode(context, batch) == 0
     L.llama_get_logits(context)[0]
-run(1, 0)
-L.llama_kv_cache_clear(context)
+def clear():
+    if hasattr(L, "llama_kv_cache_clear"):
+        L.llama_kv_cache_clear(context)
+    else:
+        L.llama_memory_clear(L.llama_get_memory(context), True)
+"""
+
+MEASURE = """
+run(min(prompt, 32), 0)
+clear()
 start = time.perf_counter(); run(prompt, 0); pp = time.perf_counter() - start
+run(1, prompt)
 start = time.perf_counter()
-for i in range(generate):
+for i in range(1, generate):
     run(1, prompt + i)
-print(prompt / pp, generate / (time.perf_counter() - start))
+print(prompt / pp, (generate - 1) / (time.perf_counter() - start))
 """
 
 
@@ -72,43 +83,59 @@ def peer_python(version):
     """Python of the environment that has this release of llama-cpp-python; made on first use."""
     python = PLACE / f"peer-{version}" / "bin" / "python"
     if not python.exists():
+        which = "llama-cpp-python" + ("" if version == "newest" else f"=={version}")
         subprocess.run([sys.executable, "-m", "venv", str(python.parents[1])], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", "--no-binary", "llama-cpp-python",
-                        f"llama-cpp-python=={version}"], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "-q", "--no-binary", "llama-cpp-python", which], check=True,
+                       env={**os.environ, "CMAKE_ARGS": "-DLLAMA_NATIVE=ON -DGGML_NATIVE=ON"})
     return python
 
 
-def measure(python, code, path, threads):
+def engines(argv):
+    """{name: (python, code)}, ours first."""
+    named = {"0.2.70": option(argv, "--old", None), "newest": option(argv, "--new", None)}
+    found = {"llamacy": (sys.executable, OURS)}
+    for version in option(argv, "--versions", "0.2.70,newest").split(","):
+        found[version] = (named.get(version) or peer_python(version), PEER)
+    return found
+
+
+def measure(engine, path, threads, prompt, generate):
     """(prompt, generation) in tokens per second, of one fresh process."""
-    out = subprocess.run([str(python), "-c", code, str(path), str(threads), str(PROMPT), str(GENERATE)], cwd=ROOT,
-                         env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True).stdout
-    return tuple(map(float, out.split()))
+    python, code = engine
+    done = subprocess.run([str(python), "-c", code + MEASURE, *map(str, (path, threads, prompt, generate))], cwd=ROOT,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{python}: {done.stderr.strip().splitlines()[-1:]}")
+    return tuple(map(float, done.stdout.split()))
 
 
-def line(name, speeds):
-    return f"{name:>10}: {min(speeds):8.2f} {statistics.median(speeds):8.2f} {max(speeds):8.2f}"
+def compare(type, threads, rounds, prompt, generate, engines):
+    """{test: {engine: [tokens per second]}}"""
+    path, samples = model_file(type), {test: {name: [] for name in engines} for test in TESTS}
+    for _ in range(rounds):
+        for name, engine in engines.items():
+            for test, speed in zip(TESTS, measure(engine, path, threads, prompt, generate)):
+                samples[test][name].append(speed)
+    return samples
 
 
-def compare(argv):
-    type, threads, version = option(argv, "--type", "q4_0"), int(option(argv, "--threads", 2)), option(argv, "--version", "0.2.70")
-    path, peer = model_file(type), Path(option(argv, "--peer", "")) if "--peer" in argv else peer_python(version)
-    ours, theirs = [], []
-    for _ in range(int(option(argv, "--rounds", 3))):
-        ours.append(measure(sys.executable, OURS, path, threads))
-        theirs.append(measure(peer, PEER, path, threads))
-    print(f"{type}, {threads} threads, tokens/s: min, median, max")
-    for i, what in enumerate((f"pp{PROMPT}", f"tg{GENERATE}")):
-        a, b = [x[i] for x in ours], [x[i] for x in theirs]
-        print(f"{what}\n{line('llamacy', a)}\n{line(version, b)}")
-        print(f"     ratio: {statistics.median(a) / statistics.median(b):8.2f}")
+def report(type, threads, samples, names):
+    """Lines of one type: each engine's min, median, max, and how many times its median is ours."""
+    for test, speeds in samples.items():
+        ours = statistics.median(speeds["llamacy"])
+        for engine, values in speeds.items():
+            middle = statistics.median(values)
+            print(f"{type:>8} {threads} thr {names[test]:>6} {engine:>9} {min(values):8.2f} {middle:8.2f} {max(values):8.2f}"
+                  f"   x{ours / middle:5.2f}", flush=True)
 
 
 def busy(argv):
-    path, threads = model_file(option(argv, "--type", "q4_0")), int(option(argv, "--threads", 2))
-    quiet = measure(sys.executable, OURS, path, threads)[1]
+    path, threads = model_file(option(argv, "--types", "q4_0")), int(option(argv, "--threads", 2))
+    ours = sys.executable, OURS
+    quiet = measure(ours, path, threads, 64, 32)[1]
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count())]
     try:
-        loaded = measure(sys.executable, OURS, path, threads)[1]
+        loaded = measure(ours, path, threads, 64, 32)[1]
     finally:
         for process in loops:
             process.kill()
@@ -117,4 +144,21 @@ def busy(argv):
 
 
 def main(argv):
-    return busy(argv) if "--busy" in argv else compare(argv)
+    if "--busy" in argv:
+        return busy(argv)
+    types = option(argv, "--types", "q4_0")
+    types = TYPES if types == "all" else types.split(",")
+    rounds, prompt, generate = (int(option(argv, *row)) for row in (("--rounds", 3), ("--prompt", 512), ("--generate", 128)))
+    names, rows, runners = {"prompt": f"pp{prompt}", "generate": f"tg{generate}"}, [], engines(argv)
+    print("    type threads   test    engine      min   median      max   ours / it")
+    for type in types:
+        had = (PLACE / f"random-1.1b-{type}.gguf").exists()
+        for threads in map(int, option(argv, "--threads", "2").split(",")):
+            samples = compare(type, threads, rounds, prompt, generate, runners)
+            report(type, threads, samples, names)
+            rows.append({"type": type, "threads": threads, "bytes": model_file(type).stat().st_size,
+                         **{names[test]: speeds for test, speeds in samples.items()}})
+        if not had and "--keep" not in argv:
+            model_file(type).unlink()
+        if "--json" in argv:
+            Path(option(argv, "--json", "")).write_text(json.dumps(rows, indent=1))

@@ -44,6 +44,10 @@ typedef void (*lcy_pv_fn)(int64_t d, int64_t n, const int32_t *cells, const void
 typedef void (*lcy_flash_fn)(int64_t d, int64_t n, const int32_t *cells, const void *k, int64_t k_stride, const void *v,
                              int64_t v_stride, const float *q, float scale, float *out);
 
+/* Multiplies bytes in registers, as fast as this level can: what a product of quantized weights cannot exceed.
+ * Returns the number of multiply-adds done; *sink gets a number that depends on all of them. */
+typedef int64_t (*lcy_int8_peak_fn)(int64_t rounds, int32_t *sink);
+
 /* CPU features that an ISA level may need. */
 enum {
     LCY_CPU_AVX2 = 1 << 0,
@@ -71,6 +75,7 @@ typedef struct lcy_kernels {
     lcy_pv_fn pv_f16, pv_f32;
     lcy_flash_fn flash_f16;
     lcy_quantize_fn quantize[LCY_TYPE_COUNT];     /* NULL where the format has none */
+    lcy_int8_peak_fn int8_peak;
 } lcy_kernels;
 
 /* An ISA level: a folder with one isa.c that exports one of these. */

@@ -111,3 +111,8 @@ cdef extern from "plan.h" nogil:
     lcy_status lcy_ctx_kv_write(lcy_ctx *ctx, int32_t cells, int transposed, const uint8_t *source)
     void lcy_ctx_kv_cell(lcy_ctx *ctx, int32_t cell, int32_t *pos, uint64_t *seqs)
     lcy_status lcy_ctx_kv_set_cells(lcy_ctx *ctx, int32_t n, const int32_t *pos, const uint64_t *seqs)
+
+
+cdef extern from "probe.h" nogil:
+    double lcy_probe_read(int threads, int64_t bytes, double seconds)             # bytes per second; 0: no room
+    double lcy_probe_int8(int threads, double seconds, const char **level)        # multiply-adds per second; 0: no threads

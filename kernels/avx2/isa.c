@@ -8,6 +8,7 @@
 #include "../x86/blocks256.h"
 #include "../x86/blocks32.h"
 #include "../x86/floats.h"
+#include "../x86/peak.h"
 #include "convert.h"
 #include "fit.h"
 #include "iq.h"
@@ -18,6 +19,7 @@ static void fill(lcy_kernels *k) {
     fill_attention(k);
     fill_iq(k);
     fill_quantizers(k);
+    k->int8_peak = int8_peak_avx2;
     fill_conversions(k);
     k->matmul[LCY_F32] = matmul_f32_avx2;
     k->matmul[LCY_F16] = matmul_f16_avx2;

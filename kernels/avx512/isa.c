@@ -8,6 +8,7 @@
 #include "../x86/blocks256.h"
 #include "../x86/blocks32.h"
 #include "../x86/floats.h"
+#include "../x86/peak.h"
 #include "fit.h"
 #include "iq.h"
 #include "../x86/quantize.h"
@@ -17,6 +18,7 @@ static void fill(lcy_kernels *k) {
     fill_attention(k);
     fill_iq(k);
     fill_quantizers(k);
+    k->int8_peak = int8_peak_avx512;
     k->matmul[LCY_F32] = matmul_f32_avx512;
     k->matmul[LCY_F16] = matmul_f16_avx512;
     k->matmul[LCY_BF16] = matmul_bf16_avx512;

@@ -6,6 +6,7 @@
 #define LCY_OPS_H
 
 #include "attention.h"
+#include "peak.h"
 #include "rms_norm.h"
 #include "tables.h"
 
@@ -18,6 +19,7 @@ static void fill_ops(lcy_kernels *k) {
     k->pv_f16 = pv_f16;
     k->pv_f32 = pv_f32;
     k->flash_f16 = flash_f16;
+    k->int8_peak = int8_peak;
 }
 
 #endif

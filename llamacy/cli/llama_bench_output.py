@@ -35,12 +35,14 @@ class Result:
     """A case, the model it ran on, and its times in nanoseconds.
 
     `values`: {name of FIELDS: text}. `samples_ns`, `samples_ts`: int and tokens per second of each run.
+    `active_params`, `active_bytes`: weights that a token is multiplied with.
     """
 
     def __init__(self, case, model, cpu, samples_ns):
         self.case, self.samples_ns = case, samples_ns
         self.samples_ts = [1e9 * (case.n_prompt + case.n_gen) / ns for ns in samples_ns]
         self.model_size, self.n_params = model.size, model.n_params
+        self.active_params, self.active_bytes = active(model)
         self.values = dict.fromkeys(FIELDS, "0")
         self.values.update({field: str(getattr(case, field)) for field in FROM_CASE})
         self.values.update(
@@ -49,6 +51,19 @@ class Result:
             test_time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), avg_ns=str(int(mean(samples_ns))),
             stddev_ns=str(int(deviation(samples_ns))), avg_ts=f"{mean(self.samples_ts):f}",
             stddev_ts=f"{deviation(self.samples_ts):f}")
+
+
+def active(model):
+    """(weights, bytes) that one token is multiplied with: of an embedding a row is read, of experts only those chosen."""
+    params = size = 0
+    untied = model.weights.get("output") is not None
+    for w in model.weights.all():
+        if w.name == "token_embd.weight" and untied:
+            continue
+        share = model.hparams.n_expert_used / w.slices if w.slices > 1 else 1
+        params += share * w.k * w.rows * w.slices
+        size += share * len(w.data)
+    return params, size
 
 
 def mean(values):

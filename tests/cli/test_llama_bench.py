@@ -3,15 +3,19 @@
 import csv
 import io
 import json
+import os
 import re
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
-from tools import run
+from tools import REPO, run
 
-from llamacy.cli.llama_bench_output import FIELDS, Markdown, deviation, mean
+from llamacy.cli.llama_bench_output import FIELDS, Markdown, active, deviation, mean
 from llamacy.cli.llama_bench_params import CASE_FIELDS, OPTIONS, parse
+from llamacy.engine import Model
 
 
 def cases(*words):
@@ -138,3 +142,24 @@ def test_a_damaged_model_is_one_line(tmp_path, random_256):
 def test_quantized_caches_run(tmp_path, random_256):
     done = bench(tmp_path, random_256, "-ctk", "q8_0,f16", "-ctv", "f16", "-o", "csv")
     assert done.returncode == 0 and done.stdout.count(b'"q8_0","f16"') == 2
+
+
+def test_plot_draws_a_picture(tmp_path, random_256):
+    code = ("import sys; from llamacy.cli.llama_bench import main; "
+            f"sys.exit(main(['llama-bench', '-m', {str(random_256)!r}, '-p', '4', '-n', '2', '-r', '1', '--plot', 'x.png']))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REPO)})
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "x.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_plot_without_matplotlib_says_what_to_install(tmp_path, random_256):
+    done = run("llama-bench", "-m", random_256, "-p", "2", "-n", "0", "-r", "1", "--plot", "x.png", cwd=tmp_path)
+    assert done.returncode == 1 and not (tmp_path / "x.png").exists()
+    assert re.fullmatch(rb"llama-bench: error: --plot needs matplotlib: \S+ -m pip install matplotlib\n", done.stderr)
+
+
+def test_a_token_is_multiplied_with_all_but_the_embedding(random_256):
+    model = Model(random_256)
+    params, size = active(model)
+    embedding = model.hparams.n_vocab * model.hparams.n_embd
+    assert params == model.n_params - embedding and size == model.size - 2 * embedding

@@ -110,7 +110,7 @@ static void pack_iq1_m(lcy_block_iq1_m *b, const lcy_iq_ternary t[16], const int
     }
 }
 
-static void block_iq1_m(lcy_block_iq1_m *b, const float *x, const float *q, lcy_iq_search *s) {
+static void block_iq1_m(lcy_block_iq1_m *b, const float *x, const float *q, const lcy_neighbours *near) {
     const float sigma2 = 2 * lcy_sum_squares(256, x) / 256;
     lcy_iq_ternary t[16];
     float w[256] = {0}, most = 0;
@@ -127,7 +127,7 @@ static void block_iq1_m(lcy_block_iq1_m *b, const float *x, const float *q, lcy_
         lcy_iq_weights(16, wj, xj, q ? q + 16 * j : NULL, sigma2, 0);
         cut_iq1_m(&t[j], xj, wj);
         lcy_iq_mirror(16, &t[j]);
-        lcy_iq_to_points(16, &t[j], s, xj, wj);
+        lcy_iq_to_points(16, &t[j], near, xj, wj);
         most = t[j].scale > most ? t[j].scale : most;
     }
     if (most == 0) return;
@@ -138,12 +138,11 @@ static void block_iq1_m(lcy_block_iq1_m *b, const float *x, const float *q, lcy_
 
 static lcy_status quantize_iq1_m(int64_t rows, int64_t n, void *y, const float *x, const float *imatrix) {
     lcy_block_iq1_m *b = y;
-    lcy_iq_search s;
     if (rows < 0 || n < 0 || n % 256) return LCY_E_ARG;
-    lcy_iq_search_open(&s, &lcy_iq1_codebook);
+    const lcy_neighbours *near = lcy_neighbours_of(LCY_BOOK_IQ1);
+    if (!near) return LCY_E_NOMEM;
     for (int64_t r = 0; r < rows; r++)
-        for (int64_t i = 0; i < n; i += 256, x += 256) block_iq1_m(b++, x, imatrix ? imatrix + i : NULL, &s);
-    lcy_iq_search_close(&s);
+        for (int64_t i = 0; i < n; i += 256, x += 256) block_iq1_m(b++, x, imatrix ? imatrix + i : NULL, near);
     return LCY_OK;
 }
 

@@ -58,7 +58,7 @@ static void cut_iq1_s(lcy_iq_ternary *t, const float *x, const float *w) {
     lcy_iq_cut(32, t->digit, order, i1_best, i2_best);
 }
 
-static void block_iq1_s(lcy_block_iq1_s *b, const float *x, const float *q, lcy_iq_search *s) {
+static void block_iq1_s(lcy_block_iq1_s *b, const float *x, const float *q, const lcy_neighbours *near) {
     const float sigma2 = 2 * lcy_sum_squares(256, x) / 256;
     lcy_iq_ternary t[8];
     float most = 0;
@@ -70,7 +70,7 @@ static void block_iq1_s(lcy_block_iq1_s *b, const float *x, const float *q, lcy_
         lcy_iq_weights(32, w, x + 32 * j, q + 32 * j, sigma2, 0);
         cut_iq1_s(&t[j], x + 32 * j, w);
         lcy_iq_mirror(32, &t[j]);
-        lcy_iq_to_points(32, &t[j], s, x + 32 * j, w);
+        lcy_iq_to_points(32, &t[j], near, x + 32 * j, w);
         most = t[j].scale > most ? t[j].scale : most;
     }
     if (most == 0) return;
@@ -88,12 +88,11 @@ static void block_iq1_s(lcy_block_iq1_s *b, const float *x, const float *q, lcy_
 
 static lcy_status quantize_iq1_s(int64_t rows, int64_t n, void *y, const float *x, const float *imatrix) {
     lcy_block_iq1_s *b = y;
-    lcy_iq_search s;
     if (rows < 0 || n < 0 || n % 256 || !imatrix) return LCY_E_ARG;
-    lcy_iq_search_open(&s, &lcy_iq1_codebook);
+    const lcy_neighbours *near = lcy_neighbours_of(LCY_BOOK_IQ1);
+    if (!near) return LCY_E_NOMEM;
     for (int64_t r = 0; r < rows; r++)
-        for (int64_t i = 0; i < n; i += 256, x += 256) block_iq1_s(b++, x, imatrix + i, &s);
-    lcy_iq_search_close(&s);
+        for (int64_t i = 0; i < n; i += 256, x += 256) block_iq1_s(b++, x, imatrix + i, near);
     return LCY_OK;
 }
 

@@ -49,7 +49,7 @@ static void pack_iq2_s(void *block, const lcy_iq_fitted *f) {
 
 static lcy_status quantize_iq2_s(int64_t rows, int64_t n, void *y, const float *x, const float *imatrix) {
     static const lcy_iq_rule rule = {
-        .book = {lcy_iq2_s_points[0], 1024, 8, 8, 17, 1}, .size = 16, .digits = 3, .trials = 9, .trial_step = 0.1f,
+        .book = LCY_BOOK_IQ2_S, .width = 8, .size = 16, .digits = 3, .trials = 9, .trial_step = 0.1f,
         .sigma = 2, .flat = 0.25f, .again = LCY_IQ_AGAIN_SNAPPED, .fudge = 0.9875f,
     };
     return lcy_iq_quantize(rows, n, sizeof(lcy_block_iq2_s), y, x, imatrix, &rule, pack_iq2_s);

@@ -40,7 +40,7 @@ static void pack_iq2_xs(void *block, const lcy_iq_fitted *f) {
 
 static lcy_status quantize_iq2_xs(int64_t rows, int64_t n, void *y, const float *x, const float *imatrix) {
     static const lcy_iq_rule rule = {
-        .book = {lcy_iq2_xs_points[0], 512, 8, 8, 17, 2}, .size = 16, .digits = 3, .even_signs = 1,
+        .book = LCY_BOOK_IQ2_XS, .width = 8, .size = 16, .digits = 3, .even_signs = 1,
         .trials = 9, .trial_step = 0.1f, .sigma = 1, .again = LCY_IQ_AGAIN_SNAPPED, .fudge = 1,
     };
     if (!imatrix) return LCY_E_ARG;

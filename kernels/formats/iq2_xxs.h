@@ -51,7 +51,7 @@ static void pack_iq2_xxs(void *block, const lcy_iq_fitted *f) {
 
 static lcy_status quantize_iq2_xxs(int64_t rows, int64_t n, void *y, const float *x, const float *imatrix) {
     static const lcy_iq_rule rule = {
-        .book = {lcy_iq2_xxs_points[0], 256, 8, 8, 17, 2}, .size = 32, .digits = 3, .even_signs = 1,
+        .book = LCY_BOOK_IQ2_XXS, .width = 8, .size = 32, .digits = 3, .even_signs = 1,
         .trials = 6, .trial_step = 0.1f, .sigma = 1, .guess_by_fit = 1, .again = LCY_IQ_AGAIN_ALL, .fudge = 1,
     };
     if (!imatrix) return LCY_E_ARG;

@@ -54,7 +54,7 @@ static void pack_iq3_s(void *block, const lcy_iq_fitted *f) {
 
 static lcy_status quantize_iq3_s(int64_t rows, int64_t n, void *y, const float *x, const float *imatrix) {
     static const lcy_iq_rule rule = {
-        .book = {lcy_iq3_s_points[0], 512, 4, 1, 2, 3}, .size = 32, .digits = 8, .trials = 9, .trial_step = 0.2f,
+        .book = LCY_BOOK_IQ3_S, .width = 4, .size = 32, .digits = 8, .trials = 9, .trial_step = 0.2f,
         .sigma = 2, .again = LCY_IQ_AGAIN_ALL_IF_SNAPPED, .fudge = 1.033f,
     };
     return lcy_iq_quantize(rows, n, sizeof(lcy_block_iq3_s), y, x, imatrix, &rule, pack_iq3_s);

@@ -47,7 +47,7 @@ static void pack_iq3_xxs(void *block, const lcy_iq_fitted *f) {
 
 static lcy_status quantize_iq3_xxs(int64_t rows, int64_t n, void *y, const float *x, const float *imatrix) {
     static const lcy_iq_rule rule = {
-        .book = {lcy_iq3_xxs_points[0], 256, 4, 4, 8, 2}, .size = 32, .digits = 8, .even_signs = 1,
+        .book = LCY_BOOK_IQ3_XXS, .width = 4, .size = 32, .digits = 8, .even_signs = 1,
         .trials = 15, .trial_step = 0.2f, .sigma = 2, .again = LCY_IQ_AGAIN_SNAPPED, .fudge = 1.0125f,
     };
     return lcy_iq_quantize(rows, n, sizeof(lcy_block_iq3_xxs), y, x, imatrix, &rule, pack_iq3_xxs);

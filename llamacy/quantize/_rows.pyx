@@ -129,7 +129,7 @@ cdef lcy_status convert_rows(const lcy_format *source, const lcy_format *target,
                              const uint8_t *x, int64_t in_row, uint8_t *y, int64_t out_row, const float *weights,
                              int64_t *bad) noexcept nogil:
     """LCY_E_FORMAT: *bad is the place of a value in x that is not a number."""
-    cdef int64_t step = rows if makes_lists(target) else max(1, STEP // n), r = 0, k
+    cdef int64_t step = max(1, STEP // n), r = 0, k
     cdef bint floats = source.type == LCY_F32
     cdef lcy_status status = LCY_OK
     cdef float *work = NULL
@@ -152,11 +152,6 @@ cdef lcy_status convert_rows(const lcy_format *source, const lcy_format *target,
         r += k
     free(work)
     return status
-
-
-cdef bint makes_lists(const lcy_format *f) noexcept nogil:
-    """True for quantizers that learn a codebook's neighbourhoods as they go: they like few long calls."""
-    return f.type in (LCY_IQ1_S, LCY_IQ1_M, LCY_IQ2_XXS, LCY_IQ2_XS, LCY_IQ2_S, LCY_IQ3_XXS, LCY_IQ3_S)
 
 
 # --- NaN and infinity are patterns of bits: all ones in the exponent

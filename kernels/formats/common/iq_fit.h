@@ -17,7 +17,8 @@
 enum { LCY_IQ_AGAIN_ALL, LCY_IQ_AGAIN_ALL_IF_SNAPPED, LCY_IQ_AGAIN_SNAPPED };
 
 typedef struct {
-    lcy_iq_codebook book;
+    int book;         /* LCY_BOOK_... */
+    int width;        /* of a group: 8, or 4 */
     int size;         /* of a sub-block: 16 or 32 */
     int digits;       /* codes 0..digits - 1 stand for 1, 3, ... 2 digits - 1 */
     int even_signs;   /* an even number of negative signs in each 8 */
@@ -32,8 +33,8 @@ typedef struct {
 
 typedef struct {
     float scale;
-    uint16_t index[8]; /* of each group's point */
-    uint8_t snapped[8];
+    uint16_t key[8]; /* of each group's point */
+    uint8_t snapped[8]; /* the digits had no point of their own */
 } lcy_iq_trial;
 
 /* A block, ready to be packed. */
@@ -60,37 +61,36 @@ static inline uint8_t lcy_iq_take_signs(const lcy_iq_rule *f, float xv[8], const
     return (uint8_t)signs;
 }
 
-static inline unsigned lcy_iq_round(const lcy_iq_rule *f, const lcy_iq_search *s, const float *xv, float inverse) {
+static inline unsigned lcy_iq_round(const lcy_iq_rule *f, const float *xv, float inverse) {
     unsigned key = 0;
-    for (int k = 0; k < f->book.width; k++)
-        key |= (unsigned)lcy_clamp(lcy_nearest(0.5f * (inverse * xv[k] - 1)), 0, f->digits - 1) << s->bits * k;
+    for (int k = 0; k < f->width; k++)
+        key |= (unsigned)lcy_clamp(lcy_nearest(0.5f * (inverse * xv[k] - 1)), 0, f->digits - 1)
+               << lcy_iq_bits(f->width) * k;
     return key;
 }
 
 /* The point for one group: rounded by the inverse scale, compared by the scale. om: square roots of the weights. */
-static inline int lcy_iq_point(const lcy_iq_rule *f, lcy_iq_search *s, const float *xv, const float *om, float inverse,
-                               float scale, uint8_t *snapped) {
-    const unsigned key = lcy_iq_round(f, s, xv, inverse);
-    const int found = lcy_iq_find(s, key);
+static inline uint16_t lcy_iq_point(const lcy_iq_rule *f, const lcy_neighbours *n, const float *xv, const float *om,
+                                    float inverse, float scale, uint8_t *snapped) {
+    const unsigned key = lcy_iq_round(f, xv, inverse);
     lcy_iq_costs cost;
-    *snapped = found < 0;
-    if (found >= 0) return found;
-    for (int k = 0; k < f->book.width; k++)
+    *snapped = n->known[key] < 0;
+    if (!*snapped) return (uint16_t)key;
+    for (int k = 0; k < f->width; k++)
         for (int d = 0; d < f->digits; d++) {
             const float off = scale * (float)(2 * d + 1) - xv[k];
             cost[k][d] = om[k] * off * off;
         }
-    return lcy_iq_nearest(s, key, cost);
+    return (uint16_t)lcy_iq_cheapest(f->width, lcy_neighbours_list(n, key), cost);
 }
 
 /* How well the points of a trial explain the sub-block. */
-static inline lcy_fit lcy_iq_measure(const lcy_iq_rule *f, const lcy_iq_search *s, const float *xv, const float *w,
-                                     const lcy_iq_trial *t) {
-    const unsigned mask = (1u << s->bits) - 1;
+static inline lcy_fit lcy_iq_measure(const lcy_iq_rule *f, const float *xv, const float *w, const lcy_iq_trial *t) {
+    const int bits = lcy_iq_bits(f->width);
     lcy_fit r = {0, 0};
-    for (int g = 0; g < f->size / f->book.width; g++)
-        for (unsigned k = 0, key = s->key[t->index[g]]; k < (unsigned)f->book.width; k++, key >>= s->bits, xv++, w++) {
-            const float q = (float)(int)(2 * (key & mask) + 1);
+    for (int g = 0; g < f->size / f->width; g++)
+        for (int k = 0; k < f->width; k++, xv++, w++) {
+            const float q = (float)(2 * (t->key[g] >> bits * k & ((1 << bits) - 1)) + 1);
             r.a += *w * *xv * q;
             r.b += *w * q * q;
         }
@@ -110,44 +110,46 @@ static inline int lcy_iq_any_positive(int n, const float *x) {
 }
 
 /* Looks points up again at the scale that was found, and fits the scale to them. */
-static inline void lcy_iq_again(const lcy_iq_rule *f, lcy_iq_search *s, const float *xv, const float *w,
+static inline void lcy_iq_again(const lcy_iq_rule *f, const lcy_neighbours *n, const float *xv, const float *w,
                                 const float *om, lcy_iq_trial *t) {
-    const int groups = f->size / f->book.width;
+    const int groups = f->size / f->width;
     uint8_t unused;
     if (f->again != LCY_IQ_AGAIN_ALL && !lcy_iq_any(t->snapped, groups)) return;
-    for (int g = 0, i = 0; g < groups; g++, i += f->book.width)
+    for (int g = 0, i = 0; g < groups; g++, i += f->width)
         if (f->again != LCY_IQ_AGAIN_SNAPPED || t->snapped[g])
-            t->index[g] = (uint16_t)lcy_iq_point(f, s, xv + i, om + i, 1 / t->scale, t->scale, &unused);
-    const lcy_fit r = lcy_iq_measure(f, s, xv, w, t);
+            t->key[g] = lcy_iq_point(f, n, xv + i, om + i, 1 / t->scale, t->scale, &unused);
+    const lcy_fit r = lcy_iq_measure(f, xv, w, t);
     if (r.b > 0) t->scale = r.a / r.b;
 }
 
 /* The scale and points of one sub-block of magnitudes. */
-static inline lcy_iq_trial lcy_iq_sub_block(const lcy_iq_rule *f, lcy_iq_search *s, const float *xv, const float *w) {
-    const int groups = f->size / f->book.width, top = 2 * f->digits - 1;
+static inline lcy_iq_trial lcy_iq_sub_block(const lcy_iq_rule *f, const lcy_neighbours *n, const float *xv,
+                                            const float *w) {
+    const int groups = f->size / f->width, top = 2 * f->digits - 1;
     float om[32], best = 0, high = 0;
     uint8_t unused[32];
     for (int i = 0; i < f->size; i++) om[i] = sqrtf(w[i]), high = xv[i] > high ? xv[i] : high;
     lcy_iq_trial won = {.scale = high / (float)top};
+    for (int g = 0; g < groups; g++) won.key[g] = n->first;
     if (f->guess_by_fit) won.scale = lcy_fit_qp(32, f->digits + 1, xv, w, unused), high = won.scale * (float)f->digits;
     for (int is = -f->trials; is <= f->trials; is++) {
         const float inverse = ((float)top + (float)is * f->trial_step) / high;
         lcy_iq_trial t = {.scale = 1 / inverse};
-        for (int g = 0, i = 0; g < groups; g++, i += f->book.width)
-            t.index[g] = (uint16_t)lcy_iq_point(f, s, xv + i, om + i, inverse, t.scale, &t.snapped[g]);
-        const lcy_fit r = lcy_iq_measure(f, s, xv, w, &t);
+        for (int g = 0, i = 0; g < groups; g++, i += f->width)
+            t.key[g] = lcy_iq_point(f, n, xv + i, om + i, inverse, t.scale, &t.snapped[g]);
+        const lcy_fit r = lcy_iq_measure(f, xv, w, &t);
         if (!(r.b > 0 && r.a * r.a > best * r.b)) continue;
         t.scale = r.a / r.b, best = t.scale * r.a, won = t;
     }
-    if (won.scale > 0) lcy_iq_again(f, s, xv, w, om, &won);
+    if (won.scale > 0) lcy_iq_again(f, n, xv, w, om, &won);
     return won;
 }
 
 /* One block: x (256), q (256) imatrix values or NULL. An all-zero block gives all zeros. */
-static inline void lcy_iq_fit_block(const lcy_iq_rule *f, lcy_iq_search *s, const float *x, const float *q,
-                                    lcy_iq_fitted *out) {
+static inline void lcy_iq_fit_block(const lcy_iq_rule *f, const lcy_neighbours *near, const float *x,
+                                    const float *q, lcy_iq_fitted *out) {
     const float sigma2 = f->sigma * lcy_sum_squares(256, x) / 256;
-    const int n = f->size, groups = n / f->book.width;
+    const int n = f->size, groups = n / f->width;
     float scale[16], most = 0;
     memset(out, 0, sizeof *out);
     for (int j = 0; j < 256 / n; j++) {
@@ -159,8 +161,8 @@ static inline void lcy_iq_fit_block(const lcy_iq_rule *f, lcy_iq_search *s, cons
         scale[j] = 0;
         out->zero[j] = !lcy_iq_any_positive(n, xv);
         if (out->zero[j]) continue;
-        const lcy_iq_trial t = lcy_iq_sub_block(f, s, xv, w);
-        memcpy(out->index + j * groups, t.index, (size_t)groups * sizeof *t.index);
+        const lcy_iq_trial t = lcy_iq_sub_block(f, near, xv, w);
+        for (int g = 0; g < groups; g++) out->index[j * groups + g] = (uint16_t)near->known[t.key[g]];
         for (int i = 0; i < n / 8; i++) out->signs[j * n / 8 + i] = t.scale < 0 ? (uint8_t)~signs[i] : signs[i];
         scale[j] = fabsf(t.scale);
         most = scale[j] > most ? scale[j] : most;
@@ -193,16 +195,15 @@ typedef void (*lcy_iq_pack_fn)(void *block, const lcy_iq_fitted *b);
 static inline lcy_status lcy_iq_quantize(int64_t rows, int64_t n, size_t bytes, void *y, const float *x,
                                          const float *imatrix, const lcy_iq_rule *f, lcy_iq_pack_fn pack) {
     uint8_t *out = y;
-    lcy_iq_search s;
     lcy_iq_fitted b;
     if (rows < 0 || n < 0 || n % 256) return LCY_E_ARG;
-    lcy_iq_search_open(&s, &f->book);
+    const lcy_neighbours *near = lcy_neighbours_of(f->book);
+    if (!near) return LCY_E_NOMEM;
     for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < n; i += 256, x += 256, out += bytes) {
-            lcy_iq_fit_block(f, &s, x, imatrix ? imatrix + i : NULL, &b);
+            lcy_iq_fit_block(f, near, x, imatrix ? imatrix + i : NULL, &b);
             pack(out, &b);
         }
-    lcy_iq_search_close(&s);
     return LCY_OK;
 }
 

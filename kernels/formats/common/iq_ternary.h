@@ -20,8 +20,6 @@ static inline void lcy_iq_eighths(int8_t q[8], const uint8_t point[8], int down)
 /* what digit t stands for, shifted up [0] and down [1] */
 static const float lcy_iq_shifted[2][3] = {{-0.875f, 0.125f, 1.125f}, {-1.125f, -0.125f, 0.875f}};
 
-static const lcy_iq_codebook lcy_iq1_codebook = {lcy_iq1_points[0], 2048, 8, 0, 8, 3};
-
 /* A sub-block of 16 or 32 values, as found. */
 typedef struct {
     float scale;
@@ -55,24 +53,24 @@ static inline void lcy_iq_mirror(int n, lcy_iq_ternary *t) {
 static inline float lcy_iq_value(const lcy_iq_ternary *t, int i) { return lcy_iq_shifted[t->down[i / 8]][t->digit[i]]; }
 
 /* Takes the groups to points of the codebook; fits the scale again if one had to move. */
-static inline void lcy_iq_to_points(int n, lcy_iq_ternary *t, lcy_iq_search *s, const float *x, const float *w) {
+static inline void lcy_iq_to_points(int n, lcy_iq_ternary *t, const lcy_neighbours *near, const float *x,
+                                    const float *w) {
     int moved = 0;
     for (int g = 0; g < n / 8; g++) {
         const float *v = lcy_iq_shifted[t->down[g]];
         unsigned key = 0;
         for (int k = 0; k < 8; k++) key |= (unsigned)t->digit[8 * g + k] << 2 * k;
-        int index = lcy_iq_find(s, key);
-        if (index < 0) {
+        if (near->known[key] < 0) {
             lcy_iq_costs cost;
             for (int k = 0; k < 8; k++)
                 for (int d = 0; d < 3; d++) {
                     const float off = t->scale * v[d] - x[8 * g + k];
                     cost[k][d] = w[8 * g + k] * off * off;
                 }
-            index = lcy_iq_nearest(s, key, cost), moved = 1;
-            for (int k = 0; k < 8; k++) t->digit[8 * g + k] = (uint8_t)lcy_iq_digit(s, s->key[index], k);
+            key = lcy_iq_cheapest(8, lcy_neighbours_list(near, key), cost), moved = 1;
+            for (int k = 0; k < 8; k++) t->digit[8 * g + k] = (uint8_t)(key >> 2 * k & 3);
         }
-        t->index[g] = (uint16_t)index;
+        t->index[g] = (uint16_t)near->known[key];
     }
     if (!moved) return;
     lcy_fit f = {0, 0};

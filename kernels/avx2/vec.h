@@ -92,11 +92,8 @@ LCY_INLINE vi v_pairs8_signed(vi a, vi b) { return v_pairs8(_mm256_abs_epi8(a), 
 LCY_INLINE vi v_dot32(vi low, vi xlow, vi high, vi xhigh) {
     return v_widen(v_zero(), _mm256_add_epi16(v_pairs8(low, xlow), v_pairs8(high, xhigh)));
 }
-/* signed codes, by moving their signs to the activations: nothing is shifted */
+/* Signed codes move their signs to the activations: nothing is shifted. */
 #define V_SIGNED_OFFSET 0
-LCY_INLINE vi v_dot32_signed(vi low, vi xlow, vi high, vi xhigh) {
-    return v_widen(v_widen(v_zero(), v_pairs8_signed(low, xlow)), v_pairs8_signed(high, xhigh));
-}
 
 /* ---- many tokens: register g holds codes 4 g .. 4 g + 3 of every row of the tile; x: their activations ---- */
 
@@ -127,6 +124,13 @@ LCY_INLINE vi v_row_signed(vi codes) { return codes; }
 LCY_INLINE vi v_dot_rows_signed(vi acc, const vi *codes, int n, const int8_t *x) {
     for (int g = 0; g < n; g++) acc = v_widen(acc, v_pairs8_signed(codes[g], v_same4(x + 4 * g)));
     return acc;
+}
+
+/* sum[t] += the sums over 8 registers for each of a few tokens, 32 activations each */
+LCY_INLINE void v_dot_few(vi sum[], const vi codes[8], int tokens, const int8_t *x, int most, int is_signed) {
+    for (int t = 0; t < tokens; t++)
+        sum[t] = is_signed ? v_dot_rows_signed(sum[t], codes, 8, x + 32 * t)
+                           : v_dot_rows(sum[t], codes, 8, x + 32 * t, most);
 }
 
 /* ---- lanes -> one block or row per 32-bit element ---- */

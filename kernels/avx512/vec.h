@@ -92,11 +92,8 @@ LCY_INLINE vi v_pairs16(vi acc, vi a, vi b) { return _mm512_dpwssd_epi32(acc, a,
 LCY_INLINE vi v_dot32(vi low, vi xlow, vi high, vi xhigh) {
     return _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(v_zero(), low, xlow), high, xhigh);
 }
-/* the same for signed codes: u8 * s8 is all there is, so they are shifted up by 128; the caller takes that back */
+/* Signed codes: u8 * s8 is all there is, so they are shifted up by 128; the caller takes that back. */
 #define V_SIGNED_OFFSET 128
-LCY_INLINE vi v_dot32_signed(vi low, vi xlow, vi high, vi xhigh) {
-    return v_dot32(v_xor(low, v_set8(-128)), xlow, v_xor(high, v_set8(-128)), xhigh);
-}
 
 /* ---- many tokens: register g holds codes 4 g .. 4 g + 3 of every row of the tile; x: their activations ---- */
 
@@ -115,6 +112,19 @@ LCY_INLINE vi v_dot_rows_scaled(vi acc, const vi *codes, int n, const int8_t *x,
 LCY_INLINE vi v_row_signed(vi codes) { return v_xor(codes, v_set8(-128)); }
 LCY_INLINE vi v_dot_rows_signed(vi acc, const vi *codes, int n, const int8_t *x) {
     return v_dot_rows(acc, codes, n, x, 255);
+}
+
+/* sum[t] += the sums over 8 registers for each of a few tokens, 32 activations each. The sums of all tokens advance side by
+ * side, and below three tokens in two halves: a product waits for the one before it in its sum. */
+LCY_INLINE void v_dot_few(vi sum[], const vi codes[8], int tokens, const int8_t *x, int most, int is_signed) {
+    vi other[2] = {v_zero(), v_zero()};
+    (void)most, (void)is_signed;
+    for (int g = 0; g < 8; g++)
+        for (int t = 0; t < tokens; t++) {
+            vi *acc = tokens <= 2 && g % 2 ? other + t : sum + t;
+            *acc = _mm512_dpbusd_epi32(*acc, codes[g], v_same4(x + 32 * t + 4 * g));
+        }
+    for (int t = 0; t < tokens && tokens <= 2; t++) sum[t] = v_add32(sum[t], other[t]);
 }
 
 /* ---- lanes -> one block or row per 32-bit element ---- */

@@ -1,7 +1,6 @@
 /* blocks32.h: products with the formats of 32 weights to a block: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0. Needs a vec.h.
  *
- * One token: V_ROWS blocks of one row at a time; a second pass turns the sums of V_ROWS rows so that a register holds
- * one block of every row, and takes the float steps in block order.
+ * One to V_FEW tokens: few32.h.
  * Many tokens: the block's codes are transposed once, so that a register has the same four weights of every row; the
  * activations are then four bytes broadcast from memory and no horizontal sum exists. Activations are repacked per
  * V_BLOCKS blocks so that all a tile reads lies in the first-level cache.
@@ -27,7 +26,9 @@ typedef struct {
     int offset;      /* what stored codes are too large by */
     int is_signed, has_min;
     int short_rows;  /* v_tile32_short keeps the order of short rows */
+    int fifth_at;    /* where a word of fifth bits is; 0: there are none */
     v_codes32 (*codes)(const v_tile *block);
+    void (*rows)(vi out[8], const v_tile *block); /* the same transposed, without fifth bits: few32.h */
 } v_format32;
 
 LCY_INLINE v_codes32 v_codes_nibbles(const v_tile *block, int64_t at) {
@@ -65,14 +66,23 @@ LCY_INLINE v_codes32 v_codes_q8_0(const v_tile *b) {
     return c;
 }
 
-static const v_format32 v_q4_0 = {18, 15, 8, 0, 0, 1, v_codes_q4_0};
-static const v_format32 v_q4_1 = {20, 15, 0, 0, 1, 1, v_codes_q4_1};
-static const v_format32 v_q5_0 = {22, 31, 16, 0, 0, 1, v_codes_q5_0};
-static const v_format32 v_q5_1 = {24, 31, 0, 0, 1, 1, v_codes_q5_1};
-static const v_format32 v_q8_0 = {34, 255, V_SIGNED_OFFSET, 1, 0, 1, v_codes_q8_0};
-
 LCY_INLINE uint16_t v_half_at(const uint8_t *p) { uint16_t h; memcpy(&h, p, 2); return h; }
+LCY_INLINE uint32_t v_word_at(const uint8_t *p) { uint32_t w; memcpy(&w, p, 4); return w; }
 LCY_INLINE float v_float_at(const uint8_t *p) { return lcy_f16_to_f32(v_half_at(p)); }
+
+#include "few32.h"
+
+LCY_INLINE void v_rows_q4_0(vi out[8], const v_tile *b) { v_rows_of_nibbles(out, b, 2); }
+LCY_INLINE void v_rows_q4_1(vi out[8], const v_tile *b) { v_rows_of_nibbles(out, b, 4); }
+LCY_INLINE void v_rows_q5_0(vi out[8], const v_tile *b) { v_rows_of_nibbles(out, b, 6); }
+LCY_INLINE void v_rows_q5_1(vi out[8], const v_tile *b) { v_rows_of_nibbles(out, b, 8); }
+LCY_INLINE void v_rows_q8_0(vi out[8], const v_tile *b) { v_rows_of_bytes(out, b, 2); }
+
+static const v_format32 v_q4_0 = {18, 15, 8, 0, 0, 1, 0, v_codes_q4_0, v_rows_q4_0};
+static const v_format32 v_q4_1 = {20, 15, 0, 0, 1, 1, 0, v_codes_q4_1, v_rows_q4_1};
+static const v_format32 v_q5_0 = {22, 31, 16, 0, 0, 1, 2, v_codes_q5_0, v_rows_q5_0};
+static const v_format32 v_q5_1 = {24, 31, 0, 0, 1, 1, 4, v_codes_q5_1, v_rows_q5_1};
+static const v_format32 v_q8_0 = {34, 255, V_SIGNED_OFFSET, 1, 0, 1, 0, v_codes_q8_0, v_rows_q8_0};
 
 /* The scales of a tile's block go through memory, copied by scalar moves: those ports are idle here, the shuffle port
  * is the busiest. */
@@ -83,101 +93,6 @@ LCY_INLINE void v_copy_scales(v_scales32 *s, v_format32 f, const v_tile *block, 
         s->d[r] = v_half_at(v_tile_row(block, r) + at);
         if (f.has_min) s->m[r] = v_half_at(v_tile_row(block, r) + at + 2);
     }
-}
-
-/* ---- one token ---- */
-
-enum {
-    V_SEGMENT = 192,      /* blocks of a row done in one go: what it leaves behind stays in the first-level cache */
-    V_MOST_BLOCKS = 1024, /* of a row that is done this way */
-};
-
-/* The activations in the order that groups of V_ROWS blocks want: lane l of register i belongs to block 4 l + i. */
-typedef struct {
-    int64_t blocks;
-    _Alignas(64) int8_t low[V_MOST_BLOCKS / V_ROWS][4][V_LANES][16], high[V_MOST_BLOCKS / V_ROWS][4][V_LANES][16];
-    _Alignas(64) int32_t start[V_MOST_BLOCKS]; /* -offset * (sum of the block's activations) */
-    float d[V_MOST_BLOCKS], s[V_MOST_BLOCKS];
-} v_token32;
-
-LCY_INLINE void v_prepare_token(v_token32 *x, v_format32 f, int64_t k, const uint8_t *row) {
-    const int xbytes = f.has_min ? 36 : 34;
-    x->blocks = k / 32;
-    for (int64_t b = 0; b < x->blocks; b++, row += xbytes) {
-        const uint8_t *q = row + xbytes - 32;
-        const int64_t group = b / V_ROWS, lane = b % V_ROWS / 4, i = b % 4;
-        memcpy(x->low[group][i][lane], q, 16);
-        memcpy(x->high[group][i][lane], q + 16, 16);
-        x->d[b] = v_float_at(row);
-        if (f.has_min) x->s[b] = v_float_at(row + 2);
-        if (f.offset) x->start[b] = -f.offset * v_sum_bytes32((const int8_t *)q);
-    }
-}
-
-/* What a segment of V_ROWS rows leaves: the integer sums of its blocks and their scales. */
-typedef struct {
-    _Alignas(64) float sum[V_ROWS][V_SEGMENT];
-    uint16_t d[V_SEGMENT][V_ROWS], m[V_SEGMENT][V_ROWS];
-} v_segment32;
-
-/* V_ROWS blocks of one row */
-LCY_INLINE void v_group32(v_segment32 *s, int row, int at, v_format32 f, const uint8_t *w, const v_token32 *x,
-                          int64_t g) {
-    v_tile t = {.row = f.bytes};
-    vi sum[4];
-    for (int l = 0; l < V_LANES; l++) t.lane[l] = w + 4 * l * f.bytes;
-    const v_codes32 c = f.codes(&t);
-    for (int i = 0; i < 4; i++) {
-        const vi low = v_load(x->low[g][i]), high = v_load(x->high[g][i]);
-        sum[i] = f.is_signed ? v_dot32_signed(c.low[i], low, c.high[i], high) : v_dot32(c.low[i], low, c.high[i], high);
-    }
-    vi isum = v_sum_rows(sum[0], sum[1], sum[2], sum[3]);
-    if (f.offset) isum = v_add32(isum, v_load(x->start + g * V_ROWS));
-    v_storef(s->sum[row] + at, v_float(isum));
-    for (int b = 0; b < V_ROWS; b++) {
-        s->d[at + b][row] = v_half_at(w + b * f.bytes);
-        if (f.has_min) s->m[at + b][row] = v_half_at(w + b * f.bytes + 2);
-    }
-}
-
-LCY_INLINE vf v_finish32(vf acc, const v_segment32 *s, v_format32 f, const v_token32 *x, int64_t first,
-                         int64_t blocks) {
-    for (int64_t b = 0; b < blocks; b += V_ROWS) {
-        vf sum[V_ROWS];
-        for (int r = 0; r < V_ROWS; r++) sum[r] = v_loadf(s->sum[r] + b);
-        v_transpose_square(sum);
-        for (int i = 0; i < V_ROWS && b + i < blocks; i++) {
-            acc = v_fma(sum[i], v_mul(v_halves(s->d[b + i]), v_setf(x->d[first + b + i])), acc);
-            if (f.has_min) acc = v_fma(v_halves(s->m[b + i]), v_setf(x->s[first + b + i]), acc);
-        }
-    }
-    return acc;
-}
-
-/* Up to V_ROWS rows, each read from its first byte to its last, as the hardware's prefetchers like it: 1.3 times the
- * speed from memory of 16 rows read side by side. */
-LCY_INLINE void v_rows32_one(v_format32 f, int rows, const uint8_t *w, int64_t w_stride, const v_token32 *x,
-                             float *out) {
-    v_segment32 s;
-    vf acc = v_zerof();
-    for (int64_t first = 0; first < x->blocks; first += V_SEGMENT) {
-        const int64_t blocks = x->blocks - first < V_SEGMENT ? x->blocks - first : V_SEGMENT;
-        for (int r = 0; r < rows; r++) {
-            const uint8_t *row = w + r * w_stride + first * f.bytes;
-            int64_t b = 0;
-            for (; b + V_ROWS <= blocks; b += V_ROWS) {
-                v_ask_ahead(row + b * f.bytes, V_ROWS * f.bytes);
-                v_group32(&s, r, (int)b, f, row + b * f.bytes, x, (first + b) / V_ROWS);
-            }
-            if (b < blocks) {
-                uint8_t rest[V_ROWS * 34] = {0};
-                memcpy(rest, row + b * f.bytes, (size_t)((blocks - b) * f.bytes));
-                v_group32(&s, r, (int)b, f, rest, x, (first + b) / V_ROWS);
-            }
-        }
-        acc = v_finish32(acc, &s, f, x, first, blocks);
-    }
-    v_keep(out, acc, rows);
 }
 
 /* ---- short rows: 8 sums per row, each of four neighbouring weights, offsets apart (formats/common/short.h) ---- */
@@ -276,9 +191,7 @@ LCY_INLINE void v_band32(v_format32 f, int64_t k, int64_t rows, int tokens, cons
             memcpy(out + t * out_stride + v_first_row(all, i), acc[i][t], (size_t)all.step * sizeof(float));
 }
 
-typedef void (*v_rows32_fn)(int rows, const uint8_t *w, int64_t w_stride, const v_token32 *x, float *out);
-
-LCY_INLINE void v_matmul32(v_format32 f, v_rows32_fn one, int64_t k, int64_t rows, int64_t tokens, const uint8_t *w,
+LCY_INLINE void v_matmul32(v_format32 f, const v_few32_fn few[V_FEW], int64_t k, int64_t rows, int64_t tokens, const uint8_t *w,
                            int64_t w_stride, const uint8_t *x, int64_t x_stride, float *out, int64_t out_stride) {
     if (f.short_rows && k < LCY_SHORT_ROW) {
         const v_tiling all = v_tiling_of(rows, w, w_stride);
@@ -288,11 +201,8 @@ LCY_INLINE void v_matmul32(v_format32 f, v_rows32_fn one, int64_t k, int64_t row
                                all.step);
         return;
     }
-    if (tokens == 1 && k <= 32 * V_MOST_BLOCKS) {
-        v_token32 token;
-        v_prepare_token(&token, f, k, x);
-        for (int64_t r = 0; r < rows; r += V_ROWS)
-            one(rows - r < V_ROWS ? (int)(rows - r) : V_ROWS, w + r * w_stride, w_stride, &token, out + r);
+    if (tokens <= V_FEW && k <= 32 * V_FEW_BLOCKS) {
+        v_matmul32_few(f, few, k, rows, (int)tokens, w, w_stride, x, x_stride, out, out_stride);
         return;
     }
     for (int64_t r = 0; r < rows; r += V_TILES * V_ROWS) {
@@ -306,16 +216,13 @@ LCY_INLINE void v_matmul32(v_format32 f, v_rows32_fn one, int64_t k, int64_t row
 }
 
 #define V_MATMUL32(name)                                                                                             \
-    static __attribute__((noinline)) void V_NAME(rows_##name)(int rows, const uint8_t *w, int64_t w_stride,          \
-                                                              const v_token32 *x, float *out) {                      \
-        v_rows32_one(v_##name, rows, w, w_stride, x, out);                                                           \
-    }                                                                                                                \
+    V_FEW32(name)                                                                                                       \
     static void V_NAME(matmul_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,      \
                                       const void *x, int64_t x_stride, float *out, int64_t out_stride) {             \
         if (!v_##name.short_rows) {                                                                                  \
             LCY_SHORT_ROWS_FIRST(name)                                                                               \
         }                                                                                                            \
-        v_matmul32(v_##name, V_NAME(rows_##name), k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);       \
+        v_matmul32(v_##name, V_NAME(few_##name), k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);       \
     }
 V_MATMUL32(q4_0)
 V_MATMUL32(q4_1)

@@ -13,7 +13,9 @@ LCY_INLINE v_codes32 v_codes_iq4_nl(const v_tile *b) {
     return c;
 }
 
-static const v_format32 v_iq4_nl = {18, 255, V_SIGNED_OFFSET, 1, 0, 0, v_codes_iq4_nl};
+LCY_INLINE void v_rows_iq4_nl(vi out[8], const v_tile *b) { v_rows_of_curve(out, b, 2, lcy_iq_curve); }
+
+static const v_format32 v_iq4_nl = {18, 255, V_SIGNED_OFFSET, 1, 0, 0, 0, v_codes_iq4_nl, v_rows_iq4_nl};
 V_MATMUL32(iq4_nl)
 
 #endif

@@ -109,11 +109,14 @@ class Reply:
         self.tools = None
 
     def whole(self, answer):
-        text, calls = self.parted(answer)
+        text = decoded(answer.text)
+        reader = self.reader()
+        if reader:
+            reader.feed(text)
         message = {"content": text, "role": "assistant"}
-        if calls:
-            message = {"content": None, "role": "assistant", "tool_calls": calls}
-        reason = self.reason(answer, calls) if self.strict or calls else "stop"
+        if reader and reader.name:
+            message = {"content": None, "role": "assistant", "tool_calls": reader.calls()}
+        reason = self.reason(answer, reader) if self.strict or reader and reader.name else "stop"
         choice = {"finish_reason": reason, "index": 0, "message": message}
         if self.logprobs:
             choice["logprobs"] = {"content": [openai_logprob(entry) for entry in answer.probs]}
@@ -123,59 +126,66 @@ class Reply:
             body["__verbose"] = final(self.server, answer)
         if answer.task.fields["n_probs"] > 0:
             body["completion_probabilities"] = probabilities(self.server, answer, False)
-        return body
+        return {**body, **left_out(answer)}
 
-    def parted(self, answer):
-        """(text, tool calls) of an answer."""
-        text = decoded(answer.text)
-        return text, tools.calls(text, self.tools) if self.tools else None
+    def reader(self):
+        return tools.Reader(self.tools) if self.tools else None
 
-    def reason(self, answer, calls):
-        if calls:
-            return "tool_calls"
+    def reason(self, answer, reader):
+        if reader and reader.name:
+            return "tool_calls" if reader.complete else "length"
         short = answer.stopped_limit and not (self.strict and (answer.stopped_eos or answer.stopped_word))
         return "length" if short else "stop"
 
-    def chunk(self, delta, reason=None, **more):
-        return data_event({"choices": [{"finish_reason": reason, "index": 0, "delta": delta}], "created": self.created,
-                           "id": self.id, "model": self.model, "object": "chat.completion.chunk", **more})
+    def chunk(self, delta, reason=None, probs=(), **more):
+        """probs: what has been recorded for the tokens since the last chunk, in OpenAI's form only if that was asked for."""
+        choice = {"finish_reason": reason, "index": 0, "delta": delta}
+        if probs and self.logprobs:
+            choice["logprobs"] = {"content": [openai_logprob(entry) for entry in probs]}
+        elif probs:
+            more["completion_probabilities"] = probs
+        return data_event({"choices": [choice], "created": self.created, "id": self.id, "model": self.model,
+                           "object": "chat.completion.chunk", **more})
 
     async def events(self, task):
-        events = self.server.events(task)
-        held = tools.Held() if self.tools else None
+        events, reader, probs = self.server.events(task), self.reader(), []
         try:
             if self.strict:
                 yield self.chunk({"role": "assistant", "content": ""})
             async for event in events:
-                if isinstance(event, Partial):
-                    text = decoded(event.content)
-                    text = held.pass_on(text) if held else text
-                    if text:
-                        yield self.chunk({"content": text})
-                else:
-                    for last in self.endings(event, held):
+                if not isinstance(event, Partial):
+                    for last in self.endings(event, reader, [] if event.stopped_word else probs):
                         yield last
+                    continue
+                probs += [event.probs] if event.probs else []
+                text = decoded(event.content)
+                for delta in reader.feed(text) if reader else [{"content": text}] if text else []:
+                    yield self.chunk(delta, None, probs)
+                    probs = []
         except ApiError as error:
             yield error_event(error, self.server)
         finally:
             await events.aclose()
 
-    def endings(self, answer, held):
+    def endings(self, answer, reader, probs):
         """The chunks after the text."""
-        calls = self.parted(answer)[1]
-        if calls:
-            yield self.chunk({"tool_calls": [{"index": i, **call} for i, call in enumerate(calls)]})
-        elif held and held.text:
-            yield self.chunk({"content": held.text})
-        reason = self.reason(answer, calls)
+        for delta in reader.rest() if reader else []:
+            yield self.chunk(delta, None, probs)
+            probs = []
+        reason = self.reason(answer, reader)
         if not self.strict:
-            yield self.chunk({}, reason, usage=usage(answer))
+            yield self.chunk({}, reason, probs, usage=usage(answer), **left_out(answer))
             return
-        yield self.chunk({}, reason)
+        yield self.chunk({}, reason, probs)
         if self.tells_usage:
             yield data_event({"choices": [], "created": self.created, "id": self.id, "model": self.model,
                               "object": "chat.completion.chunk", "usage": usage(answer)})
         yield DONE
+
+
+def left_out(answer):
+    """A part of the conversation did not fit: told only where it is so, as the reference has no member for it."""
+    return {"truncated": True} if answer.truncated else {}
 
 
 def usage(answer):

@@ -13,6 +13,7 @@ from .jsontext import encode, type_error
 
 MOST_TOOLS = 128
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+HEAD = re.compile(r'\{\s*"name"\s*:\s*"([A-Za-z0-9_.-]{1,64})"\s*,\s*"arguments"\s*:')
 FREE = 'free ::= ([^{] [^\\x00]*)?\n'
 GUIDE = ('You may call one of these functions by answering with nothing but a JSON object of the form {"name": "<function>", '
          '"arguments": {...}}:\n')
@@ -71,33 +72,74 @@ def constrain(native, tools, to_grammar):
     native["grammar"] = text
 
 
-def calls(text, tools):
-    """Tool calls in OpenAI's form; None: the text is an answer."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    names = {function["name"] for function in tools.functions}
-    if not isinstance(found, dict) or found.get("name") not in names or "arguments" not in found:
-        return None
-    return [{"id": "call_" + secrets.token_hex(12), "type": "function",
-             "function": {"name": found["name"], "arguments": encode(found["arguments"])}}]
+class Reader:
+    """Tells an answer's text from a call, as it comes: a call begins with a brace.
 
+    name       of the function that is called, "" if none is (yet)
+    arguments  what has come of them: JSON text as the model wrote it.  complete: all of it
+    """
 
-class Held:
-    """A stream's text: kept back while it may be a call, which is so if it begins with a brace."""
+    def __init__(self, tools):
+        self.names = {function["name"] for function in tools.functions}
+        self.id = "call_" + secrets.token_hex(12)
+        self.held, self.free = "", False
+        self.name, self.arguments, self.complete = "", "", False
+        self.depth, self.quoted, self.escaped = 0, False, False
 
-    def __init__(self):
-        self.text, self.free = "", False
-
-    def pass_on(self, text):
+    def feed(self, text):
+        """OpenAI's deltas for what has come: text, or pieces of a call."""
         if self.free:
-            return text
-        self.text += text
-        if self.text[:1] in ("", "{"):
-            return ""
-        self.free, text, self.text = True, self.text, ""
-        return text
+            return [{"content": text}] if text else []
+        if self.name:
+            return self.more(text)
+        self.held += text
+        if self.held[:1] not in ("", "{"):
+            return self.rest()
+        head = HEAD.match(self.held)
+        if not head or head[1] not in self.names:
+            return []
+        self.name = head[1]
+        first = {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": ""}}
+        return [{"tool_calls": [{"index": 0, **first}]}, *self.more(self.held[head.end():])]
+
+    def more(self, text):
+        """Text that goes on inside the arguments."""
+        at = 0 if self.arguments else len(text) - len(text.lstrip())
+        end = at
+        while end < len(text) and not self.complete:
+            end += self.step(text[end])
+        piece = text[at:end]
+        self.arguments += piece
+        return [{"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}] if piece else []
+
+    def step(self, c):
+        """Follow one character; 1 if it belongs to the value, 0 if the value ended before it."""
+        if self.quoted:
+            self.quoted = self.escaped or c != '"'
+            self.escaped = not self.escaped and c == "\\"
+            self.complete = not self.quoted and not self.depth
+        elif c == '"':
+            self.quoted = True
+        elif c in "[{":
+            self.depth += 1
+        elif not self.depth and c in "},":
+            self.complete = True           # a number or a word has no end of its own
+            return 0
+        elif c in "]}":
+            self.depth -= 1
+            self.complete = not self.depth
+        return 1
+
+    def rest(self):
+        """What was held back and is no call."""
+        text, self.held, self.free = self.held, "", True
+        return [{"content": text}] if text and not self.name else []
+
+    def calls(self):
+        """OpenAI's `tool_calls` of a whole answer, None if it is a text."""
+        if not self.name:
+            return None
+        return [{"id": self.id, "type": "function", "function": {"name": self.name, "arguments": self.arguments}}]
 
 
 # ---- messages

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from llamacy.server import tools
+
 USER = [{"role": "user", "content": "Hello"}]
 WEATHER = {"type": "function", "function": {"name": "weather", "description": "The weather of a place", "parameters": {
     "type": "object", "properties": {"place": {"enum": ["Rome", "Oslo"]}}, "required": ["place"]}}}
@@ -87,8 +89,59 @@ async def test_streamed_tools(serve, stories):
     text = await api.events("/v1/chat/completions", {"messages": USER, "tools": [WEATHER], "tool_choice": "required",
                                                      "max_tokens": 200})
     chunks = [json.loads(event[6:])["choices"][0] for event in text.decode().strip().split("\n\n")]
-    assert [chunk["finish_reason"] for chunk in chunks] == [None, "tool_calls"]
-    assert chunks[0]["delta"]["tool_calls"][0]["function"]["name"] == "weather"
+    assert [chunk["finish_reason"] for chunk in chunks] == [None] * (len(chunks) - 1) + ["tool_calls"]
+    first, *more = [chunk["delta"]["tool_calls"][0] for chunk in chunks[:-1]]
+    assert first["index"] == 0 and first["type"] == "function" and first["id"].startswith("call_")
+    assert first["function"] == {"name": "weather", "arguments": ""}
+    assert len(more) > 2 and all(list(piece) == ["index", "function"] and list(piece["function"]) == ["arguments"] for piece in more)
+    arguments = "".join(piece["function"]["arguments"] for piece in more)
+    _, whole = await ask(api, tools=[WEATHER], tool_choice="required", max_tokens=200)
+    assert whole["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] == arguments
+    assert json.loads(arguments)["place"] in ("Rome", "Oslo")
+
+
+async def test_a_call_that_is_cut_off(serve, stories):
+    api = await serve("-m", stories, "-c", 1024)
+    _, whole = await ask(api, tools=[WEATHER], tool_choice="required", max_tokens=200)
+    full = whole["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]
+    cut = set()
+    for n in range(1, whole["usage"]["completion_tokens"]):
+        _, answer = await ask(api, tools=[WEATHER], tool_choice="required", max_tokens=n)
+        choice = answer["choices"][0]
+        if calls := choice["message"].get("tool_calls"):
+            arguments = calls[0]["function"]["arguments"]
+            assert full.startswith(arguments) and choice["finish_reason"] == ("tool_calls" if arguments == full else "length")
+            cut.add(arguments)
+        else:
+            assert '{"name":"weather","arguments":'.startswith(choice["message"]["content"].replace(" ", ""))
+    assert len(cut) > 4
+
+
+@pytest.mark.parametrize("arguments, after", [
+    ('{"a": "}\\"{", "b": [1, {}]}', "}"), ('"x, y}"', " }"), ("12.5", "}"), ("null", " }"), ("[]", "}"), ('{}', "")])
+def test_calls_come_in_pieces_of_any_size(arguments, after):
+    text = '{"name": "clock", "arguments": ' + arguments + after
+    for size in (1, 2, 3, 7, 1000):
+        reader = tools.Reader(tools.Tools([CLOCK["function"]], True))
+        deltas = [delta for at in range(0, len(text), size) for delta in reader.feed(text[at:at + size])]
+        pieces = [delta["tool_calls"][0]["function"]["arguments"] for delta in deltas]
+        assert "".join(pieces).strip() == arguments == reader.arguments.strip() and reader.complete and not reader.rest()
+
+
+def test_texts_that_are_no_calls():
+    for text in ("Hello", "", '{"name": "other", "arguments": {}}', '{"nam', "{"):
+        reader = tools.Reader(tools.Tools([CLOCK["function"]], False))
+        deltas = [*(delta for c in text for delta in reader.feed(c)), *reader.rest()]
+        assert "".join(delta["content"] for delta in deltas) == text and reader.calls() is None
+
+
+async def test_probabilities_in_streams(serve, stories):
+    api = await serve("-m", stories, "-c", 1024)
+    text = await api.events("/v1/chat/completions", {"messages": USER, "max_tokens": 6, "n_probs": 2})
+    chunks = [json.loads(event[6:]) for event in text.decode().strip().split("\n\n")]
+    entries = [entry for chunk in chunks for entry in chunk.get("completion_probabilities", [])]
+    _, whole = await ask(api, max_tokens=6, n_probs=2)
+    assert entries == whole["completion_probabilities"] and len(entries) == 6
 
 
 async def test_a_template_that_fails_refuses_the_request(serve, stories):
@@ -123,6 +176,15 @@ async def test_openai_client(serve, stories, openai):
         called = await client.chat.completions.create(model="tiny", messages=USER, tools=[WEATHER], tool_choice="required",
                                                       max_tokens=200)
         assert called.choices[0].message.tool_calls[0].function.name == "weather"
+        stream = await client.chat.completions.create(model="tiny", messages=USER, tools=[WEATHER], tool_choice="required",
+                                                      max_tokens=200, stream=True)
+        pieces = [chunk.choices[0].delta.tool_calls[0] async for chunk in stream if chunk.choices[0].delta.tool_calls]
+        assert (pieces[0].function.name, pieces[0].index) == ("weather", 0) and pieces[0].id and len(pieces) > 3
+        assert "".join(piece.function.arguments for piece in pieces) == called.choices[0].message.tool_calls[0].function.arguments
+        stream = await client.chat.completions.create(model="tiny", messages=USER, max_tokens=5, stream=True, logprobs=True,
+                                                      top_logprobs=2)
+        logged = [entry for chunk in [c async for c in stream] if chunk.choices[0].logprobs for entry in chunk.choices[0].logprobs.content]
+        assert logged == chat.choices[0].logprobs.content
         plain = await client.completions.create(model="tiny", prompt="Once upon a time", max_tokens=8, temperature=0)
         assert plain.choices[0].text == ", there was a little girl" and plain.choices[0].finish_reason == "length"
         vectors = await client.embeddings.create(model="tiny", input=["a", "b"])

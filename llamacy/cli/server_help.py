@@ -38,6 +38,8 @@ curl http://127.0.0.1:8080/completion -d '{"prompt": "Once upon a time", "n_pred
 | GET `/health`, `/slots`, `/props`, `/v1/models`, `/metrics` | what the server is and does |
 | POST `/slots/ID?action=save`, `restore`, `erase` | the cache of a slot, with `--slot-save-path` |
 
+| GET `/`, `/completion.js` | the page, and functions for pages of your own |
+
 Fields, defaults, error texts and the form of streams are those of llama.cpp's server of build 2794. A field of the wrong type
 means its default; a number out of range is brought into it.
 
@@ -49,6 +51,19 @@ but for those that may be repeated. Logs go to stdout, one line each; what the l
 """
 
 NOTES = """
+## The page
+
+![the page](page.png)
+
+`http://127.0.0.1:8080/` is a page for chats and for texts that the model continues. Nothing is loaded from anywhere else, and
+conversations stay in the browser. Answers can be stopped, had again (all versions are kept), edited and copied; conversations
+renamed, exported and imported. The settings begin with the server's defaults; a grammar or a JSON schema can be put there, and
+with "Show the likeliest" above 0 a token shows what else might have stood in its place. Enter sends, Shift+Enter begins a line, Esc
+stops, Alt+N begins a conversation; `/?q=TEXT` asks at once.
+
+`--path DIR` serves files of your own instead, with HEAD, Range and ETag. They may import `llama`, `llamaEventTarget`,
+`llamaPromise` and `llamaModelInfo` from `/completion.js`; what llama.cpp bundles as `/index.js` does not exist here.
+
 ## What differs from llama.cpp's server
 
 - **Keys.** With `--api-key` everything is guarded but `/health`, the page and the files of `--path`. llama.cpp leaves `/slots`,
@@ -69,7 +84,9 @@ NOTES = """
 - **Chat templates** that llama.cpp does not know are rendered as Jinja, in a sandbox with bounds. If that fails the request fails;
   chatml never steps in. BOS is not doubled.
 - **Tools** work: the call is kept well-formed by a grammar. A template that does not mention tools gets them described in a
-  system message.
+  system message. Streams bring a call in pieces, as OpenAI's do; a call that is cut off ends with "length".
+- **Chat streams** have `completion_probabilities` in their chunks if `n_probs` is given (OpenAI's `logprobs` with
+  `--openai-strict`), and answers say `"truncated": true` if a part of the conversation did not fit.
 - **`--openai-strict`**: streams begin with a role and end with `[DONE]`, bad parameters are 400, `finish_reason` tells the truth
   in whole answers too, `logprobs` has OpenAI's form, `logit_bias` may be an object, embeddings count tokens.
 - What makes llama.cpp crash or hang is answered with an error.

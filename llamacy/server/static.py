@@ -1,5 +1,6 @@
 """Files: those of --path first, then the API, then the page that comes with the server."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -15,7 +16,9 @@ TYPES = {
     "ico": "image/x-icon", "woff": "font/woff", "woff2": "font/woff2", "ttf": "font/ttf", "otf": "font/otf",
     "wasm": "application/wasm", "pdf": "application/pdf", "mp3": "audio/mp3", "mp4": "video/mp4", "webm": "video/webm",
 }
-OURS = {"/": "index.html"}
+# The page runs its own scripts, talks to its own server, and nothing else.
+POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+          "form-action 'none'; frame-ancestors 'self'")
 
 
 @web.middleware
@@ -40,20 +43,30 @@ def public_file(folder, path):
 
 
 def file_response(path):
+    """aiohttp knows about HEAD, Range, If-Range, ETag and Last-Modified; browsers shall ask whether the file has changed."""
     extension = os.path.splitext(path)[1][1:].lower()
-    return web.FileResponse(path, headers={"Content-Type": TYPES.get(extension, "application/octet-stream")})
+    return web.FileResponse(path, headers={"Content-Type": TYPES.get(extension, "application/octet-stream"),
+                                           "Cache-Control": "no-cache"})
 
 
-def page(name):
-    """A handler for a file of web/."""
+def page(file):
+    """A handler for a file of web/, read once."""
+    body = file.read_bytes()
+    tag = hashlib.sha256(body).hexdigest()[:32]
+    headers = {"Content-Type": TYPES[file.suffix[1:]] + "; charset=utf-8", "Cache-Control": "no-cache", "ETag": f'"{tag}"',
+               "Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+
     async def serve(request):
-        extension = name.rpartition(".")[2]
-        return web.Response(body=(WEB / name).read_bytes(), headers={"Content-Type": TYPES[extension] + "; charset=utf-8"})
+        known = request.if_none_match or ()
+        if any(other.value in (tag, "*") for other in known):
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=body, headers=headers)
     return serve
 
 
 def add_pages(app):
-    """The pages that are there: / and every other file of web/ by its name."""
-    for path, name in {**OURS, **{"/" + file.name: file.name for file in WEB.iterdir() if file.suffix[1:] in TYPES}}.items():
-        if (WEB / name).exists():
-            app.router.add_get(path, page(name))
+    """/ and every other file of web/ by its name."""
+    for file in sorted(WEB.rglob("*")):
+        if file.suffix[1:] in TYPES:
+            name = file.relative_to(WEB).as_posix()
+            app.router.add_get("/" + ("" if name == "index.html" else name), page(file))

@@ -177,6 +177,23 @@ async def test_size_of_the_reference_slot_file(serve, shared, tmp_path):
     assert (tmp_path / "s").stat().st_size == 28660
 
 
+async def test_files_of_the_page(serve, random_256):
+    api = await serve("-m", random_256, "-c", 256, "--api-key", "k")
+    for path, kind in (("/", "text/html"), ("/page/main.js", "text/javascript"), ("/page/style.css", "text/css"),
+                       ("/page/icon.svg", "image/svg+xml"), ("/completion.js", "text/javascript")):
+        async with api.get(path) as response:
+            body = await response.read()
+            assert response.headers["Content-Type"] == kind + "; charset=utf-8" and "no-cache" in response.headers["Cache-Control"]
+            assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+            tag = response.headers["ETag"]
+        async with api.get(path, headers={"If-None-Match": f'"x", {tag}'}) as response:
+            assert response.status == 304 and await response.read() == b"" and response.headers["ETag"] == tag
+        async with api.head(path) as response:
+            assert response.status == 200 and int(response.headers["Content-Length"]) == len(body)
+    for path in ("/page/", "/page", "/page/%2e%2e/index.html", "/index.html/", "/style.css"):
+        assert (await api.get(path)).status == 404, path
+
+
 async def test_files_of_path_come_first(serve, random_256, tmp_path):
     (tmp_path / "health").write_text("mine")
     (tmp_path / "sub").mkdir()
@@ -187,6 +204,17 @@ async def test_files_of_path_come_first(serve, random_256, tmp_path):
         assert await response.text() == "mine" and response.headers["Content-Type"] == "application/octet-stream"
     async with api.get("/sub/") as response:
         assert await response.text() == "<p>sub" and response.headers["Content-Type"] == "text/html"
+    (tmp_path / "film.webm").write_bytes(bytes(range(200)))
+    async with api.get("/film.webm", headers={"Range": "bytes=10-19"}) as response:
+        assert (response.status, response.headers["Content-Range"]) == (206, "bytes 10-19/200")
+        assert await response.read() == bytes(range(10, 20)) and response.headers["Content-Type"] == "video/webm"
+        tag = response.headers["ETag"]
+    async with api.get("/film.webm", headers={"Range": "bytes=-5", "If-Range": '"old"'}) as response:
+        assert response.status in (200, 206) and (await response.read())[-5:] == bytes(range(195, 200))
+    assert (await api.get("/film.webm", headers={"Range": "bytes=300-"})).status == 416
+    assert (await api.get("/film.webm", headers={"If-None-Match": tag})).status == 304
+    async with api.head("/film.webm") as response:
+        assert response.status == 200 and response.headers["Content-Length"] == "200" and await response.read() == b""
     for path in ("/sub", "/%2e%2e/secret.txt", "/sub/%2e%2e/%2e%2e/secret.txt"):
         assert (await api.get(path)).status == 404
     assert (await api.get("/slots")).status == 200

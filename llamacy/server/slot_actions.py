@@ -57,11 +57,12 @@ def idle_slot(server, id):
 def save(server, slot, path):
     start = perf_counter()
     tokens = slot.tokens if slot.reusable else []
-    data = slotfile.dump(server.context, slot.id if tokens else -1, tokens)
+    data = slotfile.dump(server.context, slot.id, tokens)
+    new = os.path.join(os.path.dirname(path), f".slot-{os.getpid()}.new")          # a name of 255 bytes has no room for more
     try:
-        with open(path + ".new", "wb") as stream:
+        with open(new, "wb") as stream:
             stream.write(data)
-        os.replace(path + ".new", path)
+        os.replace(new, path)
         n = len(data)
     except OSError:
         n = 0                              # as the reference: no error, nothing written

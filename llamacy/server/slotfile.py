@@ -50,12 +50,12 @@ def rows(data, size, cells):
 
 
 def dump(context, seq, tokens):
-    """The file of a sequence (bytes)."""
+    """The file of a sequence (bytes). No tokens: a file with nothing in it."""
     shape, run = Shape(context), context._run
     top = run.kv_top()
     data = memoryview(run.kv_read(top, False))
     table = run.kv_cells(top)
-    cells = sorted((c for c in range(top) if table[c][1] >> seq & 1), key=lambda c: table[c][0])
+    cells = sorted((c for c in range(top) if tokens and table[c][1] >> seq & 1), key=lambda c: table[c][0])
     n = len(cells)
     parts = [HEAD.pack(MAGIC, VERSION, len(tokens)), array("i", tokens).tobytes(),
              SEQUENCE.pack(8, n, shape.n_layer, shape.width), array("i", [table[c][0] for c in cells]).tobytes()]

@@ -2,46 +2,16 @@
 
     python -m tests.bench serve MODEL.gguf [--threads 2] [--clients 8] [--tokens 64] [--prompt 2000] [--json]
 
-The server runs in a process of its own; the clients are here. Also: how fast mutated bodies are refused (--mutations N), and
-memory per request (--soak N).
+The server runs in a process of its own; the clients are here. Also: memory per request (--soak N).
 """
 
 import asyncio
 import json
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import aiohttp
 
-REPO = Path(__file__).resolve().parent.parent.parent
-CODE = f"import sys; sys.path.insert(0, {str(REPO)!r}); sys.argv[0] = './server'; from llamacy.cli.server import run; run()"
-
-
-class Running:
-    """A server on a free port; `url`."""
-
-    def __init__(self, *flags):
-        self.process = subprocess.Popen([sys.executable, "-c", CODE, "--port", "0", "--log-disable", *map(str, flags)],
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        for line in self.process.stdout:
-            if '"HTTP server listening"' in line:
-                self.url = f"http://127.0.0.1:{json.loads(line)['port']}"
-                break
-
-    def drain(self):
-        for _ in self.process.stdout:
-            pass
-
-    def anonymous(self):
-        """KiB of memory that is no file's."""
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(next(line for line in text.splitlines() if line.startswith("RssAnon")).split()[1])
-
-    def end(self):
-        self.process.terminate()
-        self.process.wait()
+from tests.server.process import Running
 
 
 async def stream(session, url, prompt, n, ticks=None):
@@ -97,21 +67,6 @@ async def soak(session, running, n):
     return (running.anonymous() - sizes[1]) / n
 
 
-async def mutations(session, running, n):
-    """{status: count} of n bodies that are wrong in some way."""
-    import random
-
-    from tests.server.test_robust import POSTS, mutated
-    rng, found = random.Random(17), {}
-    template = {"prompt": "a", "content": "a", "input": "a", "tokens": [1], "n_predict": 1,
-                "messages": [{"role": "user", "content": "a"}]}
-    for _ in range(n // 16):
-        jobs = (post(session, running.url + rng.choice(POSTS), data=mutated(rng, template)) for _ in range(16))
-        for status in await asyncio.gather(*jobs):
-            found[status] = found.get(status, 0) + 1
-    return found
-
-
 async def post(session, url, **body):
     async with session.post(url, **body) as response:
         await response.read()
@@ -122,23 +77,18 @@ async def measure(options, model):
     threads, clients, n = options["threads"], options["clients"], options["tokens"]
     n_ctx = 2 * (options["prompt"] + 1024)
     running = Running("-m", model, "-t", threads, "-np", clients, "-c", clients * max(n + 64, n_ctx // clients), "-ub", 512)
-    reading = asyncio.get_running_loop().run_in_executor(None, running.drain)
     found = {}
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(None)) as session:
             if options["soak"]:
                 found["KiB per request"] = await soak(session, running, options["soak"])
-            if options["mutations"]:
-                found["answers to mutated bodies"] = await mutations(session, running, options["mutations"])
             await stream(session, running.url, [1, 2], 4)
             found["one stream, tokens/s"] = await throughput(session, running.url, 1, n)
             found[f"{clients} streams, tokens/s"] = await throughput(session, running.url, clients, n)
             found["ratio"] = found[f"{clients} streams, tokens/s"] / found["one stream, tokens/s"]
     finally:
         running.end()
-        await reading
     running = Running("-m", model, "-t", threads, "-np", 2, "-c", n_ctx, "-ub", 512)
-    reading = asyncio.get_running_loop().run_in_executor(None, running.drain)
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(None)) as session:
             quiet, beside, worst, took = await pauses(session, running.url, options["prompt"])
@@ -146,12 +96,11 @@ async def measure(options, model):
                           "pauses, ratio": beside / quiet, "prompt read in, s": took})
     finally:
         running.end()
-        await reading
     return found
 
 
 def main(argv):
-    options = {"threads": 2, "clients": 8, "tokens": 64, "prompt": 2000, "soak": 0, "mutations": 0}
+    options = {"threads": 2, "clients": 8, "tokens": 64, "prompt": 2000, "soak": 0}
     words = [word for word in argv[2:] if word != "--json"]
     options.update({words[i].lstrip("-"): int(words[i + 1]) for i in range(0, len(words) - 1, 2)})
     found = asyncio.run(measure(options, argv[1]))

@@ -26,7 +26,8 @@ SCHEMA = {
         "name": {"type": "string"}, "age": {"type": "integer"}, "email": {"type": "string", "maxLength": 40},
         "tags": {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 8},
         "address": {"type": "object", "required": ["street", "zip"], "properties": {
-            "street": {"type": "string"}, "zip": {"type": "string", "pattern": "^[0-9]{5}$"}, "born": {"type": "string", "format": "date"}}},
+            "street": {"type": "string"}, "zip": {"type": "string", "pattern": "^[0-9]{5}$"},
+            "since": {"type": "string", "format": "date"}}},
         "kind": {"enum": ["person", "company", None]}, "more": {}}}
 
 

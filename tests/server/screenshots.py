@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from tests.server.browser import Browser
-from tests.server.test_page import Process
+from tests.server.process import Running
 
 QUESTION = "Tell me a story about a little dog."
 TITLES = (("text", "Lily and the big tree"), ("chat", "Names for a cat"), ("chat", "A poem about rain"))
@@ -60,7 +60,7 @@ def others(page, url, folder):
 
 def main(argv):
     model, folder = argv[1], Path(next((word for word in argv[2:] if word[0] != "-"), "docs"))
-    server, page = Process("-m", model, "-c", "2048", "-np", "4", "-a", Path(model).stem), Browser()
+    server, page = Running("-m", model, "-c", "2048", "-np", "4", "-a", Path(model).stem), Browser()
     try:
         chat(page, server.url, folder, dark=False)
         probabilities(page, server.url, folder)

@@ -1,36 +1,15 @@
 """The page at /, in a real browser: what a user sees and does."""
 
 import json
-import subprocess
-import threading
 
 import pytest
 
 from llamacy.server.fields import FIELDS
-from tests.conftest import command
 from tests.server import browser as chromium
+from tests.server.process import Running
 
 ENDLESS = {"n_predict": 100000, "ignore_eos": True, "n_keep": 4}
 SHORT = {"n_predict": 12, "temperature": 0, "ignore_eos": True}
-
-
-class Process:
-    """A server with a process of its own, on a free port."""
-
-    def __init__(self, *flags):
-        self.process = subprocess.Popen([*command("server"), "-t", "1", "--port", "0", "--log-disable", *map(str, flags)],
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        for line in self.process.stdout:
-            if '"HTTP server listening"' in line:
-                self.url = f"http://127.0.0.1:{json.loads(line)['port']}"
-                break
-        else:
-            raise AssertionError(f"the server ended with {self.process.wait()}")
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +23,9 @@ def window():
 
 @pytest.fixture(scope="module")
 def server(random_256):
-    server = Process("-m", random_256, "-c", 4096, "-np", 2, "-a", "random")
+    server = Running("-m", random_256, "-t", 1, "-c", 4096, "-np", 2, "-a", "random")
     yield server
-    server.end()
+    server.kill()
 
 
 @pytest.fixture
@@ -55,12 +34,12 @@ def start():
     running = []
 
     def run(*flags):
-        running.append(Process(*flags))
+        running.append(Running("-t", 1, *flags))
         return running[-1]
 
     yield run
     for server in running:
-        server.end()
+        server.kill()
 
 
 @pytest.fixture
@@ -246,7 +225,7 @@ def test_settings_that_are_wrong_are_told_before_asking(page):
 def test_a_server_that_is_gone(page, start, random_256):
     mine = start("-m", random_256, "-c", 256, "-a", "random")
     page = page(SHORT, mine.url)
-    mine.end()
+    mine.kill()
     send(page, "Hello")
     page.wait(lambda: "The server cannot be reached" in page.text(".error span"))
     assert page.text(".message.user .plain") == "Hello"
@@ -258,7 +237,7 @@ def test_a_server_that_dies_in_the_middle(page, start, random_256):
     page = page(ENDLESS, mine.url)
     send(page, "Hello")
     page.wait(lambda: len(page.text(ANSWER)) > 20)
-    mine.end()
+    mine.kill()
     page.wait(lambda: "The connection broke off" in page.text(".error span"))
     assert len(page.text(ANSWER)) > 20
     page.complaints()

@@ -22,7 +22,7 @@ HEAVY = {
     "threading", "tokenize", "traceback", "typing", "unittest", "urllib", "uuid", "warnings", "zipfile",
 }
 
-SOURCES = ("kernels/**/*.[ch]", "llamacy/**/*.py", "llamacy/**/*.pyx", "llamacy/**/*.pxd", "tests/**/*.py",
+SOURCES = ("kernels/**/*.[ch]", "llamacy/**/*.py", "llamacy/**/*.pyx", "llamacy/**/*.pxd", "tests/**/*.py", "tools/**/*.py",
            "setup.py", "convert.py", "Makefile", "bin/*")
 WIDEST = 140           # a row of the options table; text keeps to 120
 

@@ -2,9 +2,11 @@
 
     python setup.py build_ext --inplace      into the source tree (what `make` does)
     pip install .                            a wheel
+    python setup.py kernel_server            the C kernels as a program, for tests (tests/kernels/kernel_server.c)
 
 Environment
     CC                   the C compiler (default: the one Python was built with, else cc)
+    LLAMACY_CROSS=aarch64-linux-gnu          kernel_server for that machine, with its compiler <machine>-gcc
     LLAMACY_DEBUG=1      Cython's run-time checks on, C with assert() and without optimisation
     LLAMACY_SANITIZE=1   AddressSanitizer and UndefinedBehaviorSanitizer in every C file
 
@@ -25,16 +27,20 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from setuptools import Extension, find_packages, setup
+from setuptools import Command, Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 
 # ----------------------------------------------------------------------------------------------- the table
 
 MODE = ("sanitize" if os.environ.get("LLAMACY_SANITIZE") == "1" else
         "debug" if os.environ.get("LLAMACY_DEBUG") == "1" else "release")
-ARCH = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
-CC = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+CROSS = os.environ.get("LLAMACY_CROSS")
+MACHINE = (CROSS or platform.machine()).split("-")[0].lower()
+ARCH = {"amd64": "x86_64", "arm64": "aarch64"}.get(MACHINE, MACHINE)
+CC = [f"{CROSS}-gcc"] if CROSS else shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
 MACOS = sys.platform == "darwin"
+BUILD = f"build/{CROSS or MODE}"
+GEN = f"{BUILD}/gen" if CROSS else "build/gen"
 
 # No -march=native: which ISA runs is decided at run time. No contraction: a * b + c rounds twice, on every machine.
 COMMON = ["-std=gnu11", "-Wall", "-Wextra", "-fPIC", "-fvisibility=hidden", "-pthread", "-ffp-contract=off"]
@@ -49,7 +55,7 @@ FILE_FLAGS = {"kernels/formats.c": ["-O2"] if MODE == "release" else []}
 LIBRARY = "liblcy.so"
 LINK = ["-dynamiclib", f"-Wl,-install_name,@rpath/{LIBRARY}"] if MACOS else ["-shared", f"-Wl,-soname,{LIBRARY}"]
 ORIGIN = "@loader_path" if MACOS else "$ORIGIN"
-INCLUDE = ["kernels", "build/gen"]
+INCLUDE = ["kernels", GEN]
 
 DIRECTIVES = {
     "language_level": 3,
@@ -103,7 +109,7 @@ def extensions():
             ".".join(path.with_suffix("").parts), [str(path)],
             include_dirs=INCLUDE, depends=["setup.py", *headers], libraries=["m"],
             extra_compile_args=["-std=gnu11", "-fvisibility=hidden", "-ffp-contract=off", *OPTIMISE],
-            extra_objects=[f"build/{MODE}/{LIBRARY}"] if links else [],
+            extra_objects=[f"{BUILD}/{LIBRARY}"] if links else [],
             extra_link_args=(["-fsanitize=address,undefined"] if MODE == "sanitize" else []) +
                             ([f"-Wl,-rpath,{ORIGIN}{up}"] if links else []))
 
@@ -129,7 +135,7 @@ def fresh(target, command):
 
 def compile_unit(source, flags):
     """Compile one C file if it or anything it includes has changed; return (object, compiler's complaint or None)."""
-    target = Path(f"build/{MODE}", source).with_suffix(".o")
+    target = Path(BUILD, source).with_suffix(".o")
     target.parent.mkdir(parents=True, exist_ok=True)
     command = [*CC, *COMMON, *OPTIMISE, *FILE_FLAGS.get(str(source), []), *flags, *(f"-I{i}" for i in INCLUDE),
                "-MMD", "-c", str(source), "-o", str(target)]
@@ -145,9 +151,26 @@ def compile_unit(source, flags):
     return target, None
 
 
+def compile_kernels(jobs):
+    """Write the generated lists and compile kernels/: (objects, complaints, what was left out, one line each)."""
+    found = isas()
+    used = [(name, path, flags) for name, path, flags, reason in found if reason is None]
+    gen, names = Path(GEN), formats()
+    write(gen / "formats_all.h", "".join(f'#include "formats/{name}.h"\n' for name in names))
+    write(gen / "formats.inc", "".join(f"X({name})\n" for name in names))
+    write(gen / "isas.inc", "".join(f"X({name})\n" for name, _, _ in used))
+
+    units = [(path, []) for path in sorted(Path("kernels").glob("*.c"))]
+    units += [(unit, flags) for _, path, flags in used for unit in sorted(path.parent.glob("*.c"))]
+    with ThreadPoolExecutor(jobs or 1) as pool:
+        results = list(pool.map(lambda unit: compile_unit(*unit), units))
+    complaints = [complaint for _, complaint in results if complaint]
+    return [target for target, _ in results], complaints, [f"{name}: {reason}" for name, _, _, reason in found if reason]
+
+
 def link_library(objects):
     """Link the library when an object changed; the new file replaces the old one whole (it may be in use)."""
-    library = Path(f"build/{MODE}", LIBRARY)
+    library = Path(BUILD, LIBRARY)
     library.parent.mkdir(parents=True, exist_ok=True)
     command = [*CC, *LINK, *OPTIMISE, "-pthread", *map(str, objects), "-o", f"{library}.new", "-lm", "-lpthread"]
     note = Path(f"{library}.cmd")
@@ -172,6 +195,29 @@ def install_file(source, target):
     os.replace(f"{target}.new", target)
 
 
+class KernelServer(Command):
+    """The kernels linked into tests/kernels/kernel_server.c: one static file that an emulator can run."""
+
+    user_options = [("parallel=", "j", "compile so many files at once")]
+
+    def initialize_options(self):
+        self.parallel = None
+
+    def finalize_options(self):
+        self.parallel = int(self.parallel or 1)
+
+    def run(self):
+        objects, complaints, _ = compile_kernels(self.parallel)
+        main, complaint = compile_unit(Path("tests/kernels/kernel_server.c"), [])
+        program = Path(BUILD, "kernel-server")
+        command = [*CC, "-static", *OPTIMISE, str(main), *map(str, objects), "-o", f"{program}.new", "-lm", "-lpthread"]
+        if complaints := [*complaints, *filter(None, [complaint])]:
+            raise SystemExit("\n".join(f"failed: {line}" for line in complaints))
+        if subprocess.run(command).returncode:
+            raise SystemExit(f"failed: {program}: does not link")
+        os.replace(f"{program}.new", program)
+
+
 class Build(build_ext):
     """build_ext that makes the C library first, goes on after a failure and names all failures at the end."""
 
@@ -179,11 +225,13 @@ class Build(build_ext):
         super().finalize_options()
         self.failures = []
         if MODE != "release" and self.inplace:             # products of their own, so that changing the mode is cheap
-            self.build_lib, self.build_temp = f"build/{MODE}/lib", f"build/{MODE}/temp"
+            self.build_lib, self.build_temp = f"{BUILD}/lib", f"{BUILD}/temp"
         elif MODE != "release":
             self.force = True
 
     def run(self):
+        if CROSS:
+            raise SystemExit("LLAMACY_CROSS is for kernel_server: Python modules are built on the machine they are for")
         left_out = self.build_library()
         self.extensions = [ext for ext in self.extensions or [] if self.translate(ext)]
         super().run()
@@ -194,24 +242,13 @@ class Build(build_ext):
             raise SystemExit("\n".join(f"failed: {line}" for line in self.failures))
 
     def build_library(self):
-        """Write build/gen, compile kernels/, link; return what was left out, one line each."""
-        found = isas()
-        used = [(name, path, flags) for name, path, flags, reason in found if reason is None]
-        gen, names = Path("build/gen"), formats()
-        write(gen / "formats_all.h", "".join(f'#include "formats/{name}.h"\n' for name in names))
-        write(gen / "formats.inc", "".join(f"X({name})\n" for name in names))
-        write(gen / "isas.inc", "".join(f"X({name})\n" for name, _, _ in used))
-
-        units = [(path, []) for path in sorted(Path("kernels").glob("*.c"))]
-        units += [(path, flags) for _, path, flags in used]
-        with ThreadPoolExecutor(self.parallel or 1) as pool:
-            results = list(pool.map(lambda unit: compile_unit(*unit), units))
-        complaints = [complaint for _, complaint in results if complaint]
-        complaints = complaints or list(filter(None, [link_library([target for target, _ in results])]))
+        """Compile kernels/ and link the library; return what was left out, one line each."""
+        objects, complaints, left_out = compile_kernels(self.parallel)
+        complaints = complaints or list(filter(None, [link_library(objects)]))
         self.failures += complaints
         if not complaints:
-            install_file(Path(f"build/{MODE}", LIBRARY), self.library_path())
-        return [f"{name}: {reason}" for name, _, _, reason in found if reason]
+            install_file(Path(BUILD, LIBRARY), self.library_path())
+        return left_out
 
     def library_path(self):
         return Path("llamacy" if self.inplace else f"{self.build_lib}/llamacy", LIBRARY)
@@ -221,10 +258,10 @@ class Build(build_ext):
         from Cython.Build import cythonize
         from Cython.Compiler.Errors import CompileError
 
-        output = Path(f"build/{MODE}/cython", ext.sources[0]).with_suffix(".c")
+        output = Path(f"{BUILD}/cython", ext.sources[0]).with_suffix(".c")
         stale = output.exists() and output.stat().st_mtime < os.stat("setup.py").st_mtime
         try:
-            ext.sources = cythonize([ext], build_dir=f"build/{MODE}/cython", compiler_directives=DIRECTIVES,
+            ext.sources = cythonize([ext], build_dir=f"{BUILD}/cython", compiler_directives=DIRECTIVES,
                                     force=stale, quiet=True)[0].sources
         except CompileError:
             self.failures.append(f"{ext.sources[0]}: Cython refuses it")
@@ -254,4 +291,4 @@ if __name__ == "__main__":
     setup(version=version, license="MIT", include_package_data=False,
           packages=find_packages(include=["llamacy", "llamacy.*"]),
           package_data={"llamacy": ["py.typed"], "llamacy.server": ["web/*", "web/page/*"]},
-          ext_modules=list(extensions()), cmdclass={"build_ext": Build})
+          ext_modules=list(extensions()), cmdclass={"build_ext": Build, "kernel_server": KernelServer})

@@ -101,9 +101,26 @@ static uint32_t detect(void) {
 #include <sys/auxv.h>
 
 static uint32_t detect(void) {
+    enum { ASIMDDP = 20, I8MM = 13 }; /* bits of the kernel's HWCAP and HWCAP2 for arm64 */
     uint32_t cpu = LCY_CPU_NEON;
-    if (getauxval(AT_HWCAP) >> 20 & 1) cpu |= LCY_CPU_DOTPROD;
-    if (getauxval(AT_HWCAP2) >> 13 & 1) cpu |= LCY_CPU_I8MM;
+    if (getauxval(AT_HWCAP) >> ASIMDDP & 1) cpu |= LCY_CPU_DOTPROD;
+    if (getauxval(AT_HWCAP2) >> I8MM & 1) cpu |= LCY_CPU_I8MM;
+    return cpu;
+}
+
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+
+static int has(const char *feature) {
+    int yes = 0;
+    size_t size = sizeof yes;
+    return sysctlbyname(feature, &yes, &size, NULL, 0) == 0 && yes; /* a name that an older system lacks is a no */
+}
+
+static uint32_t detect(void) {
+    uint32_t cpu = LCY_CPU_NEON;
+    if (has("hw.optional.arm.FEAT_DotProd")) cpu |= LCY_CPU_DOTPROD;
+    if (has("hw.optional.arm.FEAT_I8MM")) cpu |= LCY_CPU_I8MM;
     return cpu;
 }
 

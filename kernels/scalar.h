@@ -18,6 +18,10 @@ static inline float lcy_float(uint32_t u) { float x; memcpy(&x, &u, 4); return x
 static inline float lcy_f16_to_f32(uint16_t h) {
 #if defined(__F16C__)
     return _cvtsh_ss(h);
+#elif defined(__aarch64__)
+    __fp16 half;
+    memcpy(&half, &h, 2);
+    return half;
 #else
     const uint32_t sign = (uint32_t)(h & 0x8000) << 16, rest = h & 0x7fff;
     if (rest >= 0x7c00) return lcy_float(sign | 0x7f800000u | (rest & 0x3ff) << 13 | (rest > 0x7c00 ? 0x400000u : 0));
@@ -30,6 +34,11 @@ static inline float lcy_f16_to_f32(uint16_t h) {
 static inline uint16_t lcy_f32_to_f16(float x) {
 #if defined(__F16C__)
     return _cvtss_sh(x, 0);
+#elif defined(__aarch64__)
+    const __fp16 half = (__fp16)x;
+    uint16_t h;
+    memcpy(&h, &half, 2);
+    return h;
 #else
     const uint32_t u = lcy_bits(x), sign = u >> 16 & 0x8000, mag = u & 0x7fffffff;
     if (mag > 0x7f800000u) return (uint16_t)(sign | 0x7e00 | (mag >> 13 & 0x3ff));

@@ -62,6 +62,13 @@ static inline lanes lanes_lookup(const uint16_t *table, lanes x) {
 /* 16 -> 8: the tree of lcy_sum16 goes on from there */
 static inline __m256 lanes_fold(lanes a) { return _mm256_add_ps(a.low, a.high); }
 
+/* 8 -> 1, the end of the tree of lcy_sum16: (c0 + c2) + (c1 + c3) */
+static inline float sum_folded(__m256 b) {
+    const __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+    const __m128 d = _mm_add_ps(c, _mm_movehl_ps(c, c));
+    return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
+}
+
 /* the sum in double of lanes that are added exactly in any order */
 static inline double lanes_sum_exact(lanes a) {
     double s[4];

@@ -39,6 +39,13 @@ static inline __m256 lanes_fold(lanes a) {
     return _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
 }
 
+/* 8 -> 1, the end of the tree of lcy_sum16: (c0 + c2) + (c1 + c3) */
+static inline float sum_folded(__m256 b) {
+    const __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+    const __m128 d = _mm_add_ps(c, _mm_movehl_ps(c, c));
+    return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
+}
+
 /* the sum in double of lanes that are added exactly in any order */
 static inline double lanes_sum_exact(lanes a) {
     return _mm512_reduce_add_pd(_mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(a)),

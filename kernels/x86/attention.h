@@ -8,13 +8,6 @@
 
 #define KV_ROW(type, base, stride, cell) ((const type *)((const uint8_t *)(base) + (int64_t)(cell) * (stride)))
 
-/* 8 -> 1, the end of the tree of lcy_sum16: (c0 + c2) + (c1 + c3) */
-static inline float sum_folded(__m256 b) {
-    const __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
-    const __m128 d = _mm_add_ps(c, _mm_movehl_ps(c, c));
-    return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
-}
-
 /* A row of whole blocks of 64; `load` reads 16 elements as floats. */
 #define DOT_64(load, row, q, d, sum)                                                                       \
     do {                                                                                                   \

@@ -1,0 +1,23 @@
+/*@isa arch=aarch64; rank=20; cflags=; */
+/* NEON, which every aarch64 has: the kernels of kernels/x86/ in pairs of 128-bit registers, conversions, quantizers. */
+#include "lanes.h"
+
+#include "../ops/ops.h"
+#include "../x86/attention.h"
+#include "../x86/floats.h"
+#include "convert.h"
+#include "products.h"
+#include "quantize.h"
+
+static void fill(lcy_kernels *k) {
+    fill_ops(k);
+    fill_attention(k);
+    fill_products(k);
+    fill_conversions(k);
+    lcy_neon_fill_quantizers(k);
+    k->matmul[LCY_F32] = matmul_f32_neon;
+    k->matmul[LCY_F16] = matmul_f16_neon;
+    k->matmul[LCY_BF16] = matmul_bf16_neon;
+}
+
+const lcy_isa lcy_isa_neon = {"neon", LCY_CPU_NEON, fill};

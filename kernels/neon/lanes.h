@@ -1,0 +1,92 @@
+/* lanes.h (neon): the 16 lanes that attention sums in, as four registers; kernels/x86/attention.h is written in them. */
+#ifndef LCY_NEON_LANES_H
+#define LCY_NEON_LANES_H
+
+#include <arm_neon.h>
+#include <stdint.h>
+
+#define LANES_NAME(name) name##_neon
+#define FLOATS_ROWS 2 /* of a tile of floats.h: 7 of its lanes fill 28 of 32 registers */
+#define FLOATS_TOKENS 2
+
+typedef struct { float32x4_t a, b, c, d; } lanes;
+
+static inline lanes lanes_same(float x) {
+    const float32x4_t a = vdupq_n_f32(x);
+    return (lanes){a, a, a, a};
+}
+static inline lanes lanes_load(const float *p) {
+    return (lanes){vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)};
+}
+static inline void lanes_store(float *p, lanes x) {
+    vst1q_f32(p, x.a);
+    vst1q_f32(p + 4, x.b);
+    vst1q_f32(p + 8, x.c);
+    vst1q_f32(p + 12, x.d);
+}
+static inline lanes lanes_add(lanes x, lanes y) {
+    return (lanes){vaddq_f32(x.a, y.a), vaddq_f32(x.b, y.b), vaddq_f32(x.c, y.c), vaddq_f32(x.d, y.d)};
+}
+static inline lanes lanes_sub(lanes x, lanes y) {
+    return (lanes){vsubq_f32(x.a, y.a), vsubq_f32(x.b, y.b), vsubq_f32(x.c, y.c), vsubq_f32(x.d, y.d)};
+}
+static inline lanes lanes_mul(lanes x, lanes y) {
+    return (lanes){vmulq_f32(x.a, y.a), vmulq_f32(x.b, y.b), vmulq_f32(x.c, y.c), vmulq_f32(x.d, y.d)};
+}
+/* x > y ? x : y, as C compares: a NaN in x is passed over */
+static inline float32x4_t lanes_4max(float32x4_t x, float32x4_t y) { return vbslq_f32(vcgtq_f32(x, y), x, y); }
+static inline lanes lanes_max(lanes x, lanes y) {
+    return (lanes){lanes_4max(x.a, y.a), lanes_4max(x.b, y.b), lanes_4max(x.c, y.c), lanes_4max(x.d, y.d)};
+}
+static inline lanes lanes_fma(lanes x, lanes y, lanes z) {
+    return (lanes){vfmaq_f32(z.a, x.a, y.a), vfmaq_f32(z.b, x.b, y.b), vfmaq_f32(z.c, x.c, y.c), vfmaq_f32(z.d, x.d, y.d)};
+}
+
+static inline lanes lanes_of_halves(float16x8_t a, float16x8_t b) {
+    return (lanes){vcvt_f32_f16(vget_low_f16(a)), vcvt_high_f32_f16(a), vcvt_f32_f16(vget_low_f16(b)), vcvt_high_f32_f16(b)};
+}
+static inline lanes lanes_halves(const uint16_t *p) {
+    return lanes_of_halves(vreinterpretq_f16_u16(vld1q_u16(p)), vreinterpretq_f16_u16(vld1q_u16(p + 8)));
+}
+static inline float32x4_t lanes_4bf16s(uint16x4_t a) { return vreinterpretq_f32_u32(vshll_n_u16(a, 16)); }
+static inline lanes lanes_bf16s(const uint16_t *p) {
+    return (lanes){lanes_4bf16s(vld1_u16(p)), lanes_4bf16s(vld1_u16(p + 4)), lanes_4bf16s(vld1_u16(p + 8)),
+                   lanes_4bf16s(vld1_u16(p + 12))};
+}
+
+static inline float16x8_t lanes_8to_half(float32x4_t a, float32x4_t b) { return vcvt_high_f16_f32(vcvt_f16_f32(a), b); }
+
+/* rounded to f16 and widened again */
+static inline lanes lanes_through_half(lanes x) {
+    return lanes_of_halves(lanes_8to_half(x.a, x.b), lanes_8to_half(x.c, x.d));
+}
+
+/* f16 -> f16 through a table */
+static inline lanes lanes_lookup(const uint16_t *table, lanes x) {
+    uint16_t at[16];
+    vst1q_u16(at, vreinterpretq_u16_f16(lanes_8to_half(x.a, x.b)));
+    vst1q_u16(at + 8, vreinterpretq_u16_f16(lanes_8to_half(x.c, x.d)));
+    for (int i = 0; i < 16; i++) at[i] = table[at[i]];
+    return lanes_halves(at);
+}
+
+/* 16 -> 8: the tree of lcy_sum16 goes on from there */
+typedef struct { float32x4_t a, b; } lanes_folded;
+static inline lanes_folded lanes_fold(lanes x) { return (lanes_folded){vaddq_f32(x.a, x.c), vaddq_f32(x.b, x.d)}; }
+
+/* 8 -> 1, the end of the tree of lcy_sum16: (c0 + c2) + (c1 + c3) */
+static inline float sum_folded(lanes_folded x) {
+    const float32x4_t c = vaddq_f32(x.a, x.b);
+    return vaddv_f32(vadd_f32(vget_low_f32(c), vget_high_f32(c)));
+}
+
+/* the sum in double of lanes that are added exactly in any order */
+static inline float64x2_t lanes_4doubles(float32x4_t a) {
+    return vaddq_f64(vcvt_f64_f32(vget_low_f32(a)), vcvt_high_f64_f32(a));
+}
+static inline double lanes_sum_exact(lanes x) {
+    return vaddvq_f64(vaddq_f64(vaddq_f64(lanes_4doubles(x.a), lanes_4doubles(x.b)),
+                                vaddq_f64(lanes_4doubles(x.c), lanes_4doubles(x.d))));
+}
+
+#endif

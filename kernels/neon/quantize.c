@@ -1,0 +1,7 @@
+/* quantize.c (neon): the file quantizers, four blocks at a time. A unit of its own, for its registers are single ones. */
+#include "single.h"
+
+#include "quantize.h"
+#include "../x86/quantize.h"
+
+void lcy_neon_fill_quantizers(lcy_kernels *k) { fill_quantizers(k); }

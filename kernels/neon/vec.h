@@ -1,0 +1,285 @@
+/* vec.h (neon): the vocabulary that kernels/x86/ is written in, with pairs of 128-bit registers.
+ *
+ * Two registers side by side have the shape of one of AVX2: a tile is V_ROWS = 8 rows, a `vi` holds 16 bytes of 2
+ * blocks, and 32 registers are 16 pairs. Whoever tunes for AVX2 tunes for this, and a broadcast activation meets two
+ * registers of weights.
+ *
+ * All bytes are signed: there is s8 * s8 here, so codes up to 127 need no care and signed ones no offset. With the dot
+ * product instructions four products go to 32 bits at once; without them products are added in 16 bits first, so
+ * functions that add many say how large codes may be.
+ */
+#ifndef LCY_NEON_VEC_H
+#define LCY_NEON_VEC_H
+
+#include <arm_neon.h>
+#include <stdint.h>
+
+#include "../scalar.h"
+
+#define LCY_INLINE static inline __attribute__((always_inline))
+#if defined(__ARM_FEATURE_DOTPROD)
+#define V_NAME(name) name##_dotprod
+#else
+#define V_NAME(name) name##_neon
+#endif
+#define V_ROWS 8
+#define V_LANES 2
+
+typedef struct { int32x4_t lo, hi; } vi;
+typedef struct { float32x4_t lo, hi; } vf;
+
+LCY_INLINE int8x16_t v_s8(int32x4_t a) { return vreinterpretq_s8_s32(a); }
+LCY_INLINE uint8x16_t v_u8(int32x4_t a) { return vreinterpretq_u8_s32(a); }
+LCY_INLINE int16x8_t v_s16(int32x4_t a) { return vreinterpretq_s16_s32(a); }
+LCY_INLINE uint32x4_t v_u32(int32x4_t a) { return vreinterpretq_u32_s32(a); }
+LCY_INLINE int64x2_t v_s64(int32x4_t a) { return vreinterpretq_s64_s32(a); }
+LCY_INLINE int32x4_t v_of_s8(int8x16_t a) { return vreinterpretq_s32_s8(a); }
+LCY_INLINE int32x4_t v_of_u8(uint8x16_t a) { return vreinterpretq_s32_u8(a); }
+LCY_INLINE int32x4_t v_of_s16(int16x8_t a) { return vreinterpretq_s32_s16(a); }
+LCY_INLINE int32x4_t v_of_u32(uint32x4_t a) { return vreinterpretq_s32_u32(a); }
+
+/* ---- loads ---- */
+
+LCY_INLINE int32x4_t v_16bytes(const void *p) { return v_of_u8(vld1q_u8(p)); }
+
+/* lane l: 16 bytes at p[l] + at */
+LCY_INLINE vi v_lanes(const uint8_t *const p[V_LANES], int64_t at) {
+    return (vi){v_16bytes(p[0] + at), v_16bytes(p[1] + at)};
+}
+
+/* 16 bytes to every lane; 4 bytes to every dword */
+LCY_INLINE vi v_same16(const void *p) { const int32x4_t a = v_16bytes(p); return (vi){a, a}; }
+LCY_INLINE vi v_set32(int32_t c) { const int32x4_t a = vdupq_n_s32(c); return (vi){a, a}; }
+LCY_INLINE vi v_same4(const void *p) { int32_t v; memcpy(&v, p, 4); return v_set32(v); }
+LCY_INLINE vi v_load(const void *p) { return (vi){v_16bytes(p), v_16bytes((const uint8_t *)p + 16)}; }
+LCY_INLINE void v_store(void *p, vi a) {
+    vst1q_u8(p, v_u8(a.lo));
+    vst1q_u8((uint8_t *)p + 16, v_u8(a.hi));
+}
+LCY_INLINE vf v_loadf(const float *p) { return (vf){vld1q_f32(p), vld1q_f32(p + 4)}; }
+LCY_INLINE void v_storef(float *p, vf a) {
+    vst1q_f32(p, a.lo);
+    vst1q_f32(p + 4, a.hi);
+}
+/* V_ROWS halves as floats */
+LCY_INLINE vf v_halves(const uint16_t *p) {
+    const float16x8_t h = vreinterpretq_f16_u16(vld1q_u16(p));
+    return (vf){vcvt_f32_f16(vget_low_f16(h)), vcvt_high_f32_f16(h)};
+}
+/* 32 bytes to every pair of lanes */
+LCY_INLINE vi v_same32(const void *p) { return v_load(p); }
+
+/* ---- integers ---- */
+
+LCY_INLINE vi v_zero(void) { return v_set32(0); }
+LCY_INLINE vi v_set8(int c) { const int32x4_t a = v_of_s8(vdupq_n_s8((int8_t)c)); return (vi){a, a}; }
+LCY_INLINE vi v_and(vi a, vi b) { return (vi){vandq_s32(a.lo, b.lo), vandq_s32(a.hi, b.hi)}; }
+LCY_INLINE vi v_or(vi a, vi b) { return (vi){vorrq_s32(a.lo, b.lo), vorrq_s32(a.hi, b.hi)}; }
+LCY_INLINE vi v_xor(vi a, vi b) { return (vi){veorq_s32(a.lo, b.lo), veorq_s32(a.hi, b.hi)}; }
+/* (a & mask) | b */
+LCY_INLINE vi v_and_or(vi a, vi mask, vi b) { return v_or(v_and(a, mask), b); }
+LCY_INLINE vi v_sub8(vi a, vi b) {
+    return (vi){v_of_s8(vsubq_s8(v_s8(a.lo), v_s8(b.lo))), v_of_s8(vsubq_s8(v_s8(a.hi), v_s8(b.hi)))};
+}
+LCY_INLINE vi v_add32(vi a, vi b) { return (vi){vaddq_s32(a.lo, b.lo), vaddq_s32(a.hi, b.hi)}; }
+LCY_INLINE vi v_sub32(vi a, vi b) { return (vi){vsubq_s32(a.lo, b.lo), vsubq_s32(a.hi, b.hi)}; }
+/* by vectors of one constant, which compilers turn into the immediate forms */
+LCY_INLINE vi v_shr32(vi a, int n) {
+    const uint32x4_t by = vdupq_n_u32((uint32_t)n);
+    return (vi){v_of_u32(v_u32(a.lo) >> by), v_of_u32(v_u32(a.hi) >> by)};
+}
+LCY_INLINE vi v_shl32(vi a, int n) {
+    const uint32x4_t by = vdupq_n_u32((uint32_t)n);
+    return (vi){v_of_u32(v_u32(a.lo) << by), v_of_u32(v_u32(a.hi) << by)};
+}
+LCY_INLINE vi v_sra32(vi a, int n) {
+    const int32x4_t by = vdupq_n_s32(n);
+    return (vi){a.lo >> by, a.hi >> by};
+}
+LCY_INLINE vi v_sra16(vi a, int n) {
+    const int16x8_t by = vdupq_n_s16((int16_t)n);
+    return (vi){v_of_s16(v_s16(a.lo) >> by), v_of_s16(v_s16(a.hi) >> by)};
+}
+LCY_INLINE vi v_shr32_by(vi a, vi n) {
+    return (vi){v_of_u32(v_u32(a.lo) >> v_u32(n.lo)), v_of_u32(v_u32(a.hi) >> v_u32(n.hi))};
+}
+/* pair k of lanes is shifted by first + k * step */
+LCY_INLINE vi v_shr32_halves(vi a, int first, int step) { (void)step; return v_shr32(a, first); }
+LCY_INLINE vi v_shuffle8(vi table, vi index) {
+    return (vi){v_of_u8(vqtbl1q_u8(v_u8(table.lo), v_u8(index.lo))), v_of_u8(vqtbl1q_u8(v_u8(table.hi), v_u8(index.hi)))};
+}
+LCY_INLINE vi v_unpack_low8(vi a, vi b) {
+    return (vi){v_of_s8(vzip1q_s8(v_s8(a.lo), v_s8(b.lo))), v_of_s8(vzip1q_s8(v_s8(a.hi), v_s8(b.hi)))};
+}
+LCY_INLINE vi v_unpack_high8(vi a, vi b) {
+    return (vi){v_of_s8(vzip2q_s8(v_s8(a.lo), v_s8(b.lo))), v_of_s8(vzip2q_s8(v_s8(a.hi), v_s8(b.hi)))};
+}
+
+LCY_INLINE int32_t v_sum_bytes32(const int8_t *p) {
+    return vaddlvq_s16(vaddl_s8(vld1_s8(p), vld1_s8(p + 8))) + vaddlvq_s16(vaddl_s8(vld1_s8(p + 16), vld1_s8(p + 24)));
+}
+
+/* bytes whose bit of `bits` is set in `a` become c, the others 0 */
+LCY_INLINE vi v_bytes_if(vi a, vi bits, vi c) {
+    return (vi){v_of_u8(vandq_u8(vtstq_u8(v_u8(a.lo), v_u8(bits.lo)), v_u8(c.lo))),
+                v_of_u8(vandq_u8(vtstq_u8(v_u8(a.hi), v_u8(bits.hi)), v_u8(c.hi)))};
+}
+
+/* pairs: s8 a * s8 b, two products added, 16 bits; s16 a * s16 b, two products added to acc, 32 bits */
+LCY_INLINE int32x4_t v_pairs8_one(int8x16_t a, int8x16_t b) {
+    return v_of_s16(vpaddq_s16(vmull_s8(vget_low_s8(a), vget_low_s8(b)), vmull_high_s8(a, b)));
+}
+LCY_INLINE vi v_pairs8(vi a, vi b) {
+    return (vi){v_pairs8_one(v_s8(a.lo), v_s8(b.lo)), v_pairs8_one(v_s8(a.hi), v_s8(b.hi))};
+}
+LCY_INLINE int32x4_t v_pairs16_one(int16x8_t a, int16x8_t b) {
+    return vpaddq_s32(vmull_s16(vget_low_s16(a), vget_low_s16(b)), vmull_high_s16(a, b));
+}
+LCY_INLINE vi v_pairs16(vi acc, vi a, vi b) {
+    return (vi){vaddq_s32(acc.lo, v_pairs16_one(v_s16(a.lo), v_s16(b.lo))),
+                vaddq_s32(acc.hi, v_pairs16_one(v_s16(a.hi), v_s16(b.hi)))};
+}
+
+#define V_SIGNED_OFFSET 0
+
+#if defined(__ARM_FEATURE_DOTPROD)
+
+/* ---- a block of 32 codes against 32 activations, four 32-bit sums per lane ---- */
+
+LCY_INLINE vi v_dot4(vi acc, vi a, vi b) {
+    return (vi){vdotq_s32(acc.lo, v_s8(a.lo), v_s8(b.lo)), vdotq_s32(acc.hi, v_s8(a.hi), v_s8(b.hi))};
+}
+LCY_INLINE vi v_dot32(vi low, vi xlow, vi high, vi xhigh) { return v_dot4(v_dot4(v_zero(), low, xlow), high, xhigh); }
+LCY_INLINE vi v_dot32_signed(vi low, vi xlow, vi high, vi xhigh) { return v_dot32(low, xlow, high, xhigh); }
+
+/* ---- many tokens: register g holds codes 4 g .. 4 g + 3 of every row of the tile; x: their activations ---- */
+
+/* acc + the sums over n (1, 4 or 8) registers and activations x. most: the largest code, for ISAs that add in 16 bits */
+LCY_INLINE vi v_dot_rows(vi acc, const vi *codes, int n, const int8_t *x, int most) {
+    (void)most;
+    if (n % 4) {
+        for (int g = 0; g < n; g++) acc = v_dot4(acc, codes[g], v_same4(x + 4 * g));
+        return acc;
+    }
+    for (int g = 0; g < n; g += 4) {
+        const int8x16_t q = vld1q_s8(x + 4 * g);
+        acc.lo = vdotq_laneq_s32(acc.lo, v_s8(codes[g].lo), q, 0);
+        acc.hi = vdotq_laneq_s32(acc.hi, v_s8(codes[g].hi), q, 0);
+        acc.lo = vdotq_laneq_s32(acc.lo, v_s8(codes[g + 1].lo), q, 1);
+        acc.hi = vdotq_laneq_s32(acc.hi, v_s8(codes[g + 1].hi), q, 1);
+        acc.lo = vdotq_laneq_s32(acc.lo, v_s8(codes[g + 2].lo), q, 2);
+        acc.hi = vdotq_laneq_s32(acc.hi, v_s8(codes[g + 2].hi), q, 2);
+        acc.lo = vdotq_laneq_s32(acc.lo, v_s8(codes[g + 3].lo), q, 3);
+        acc.hi = vdotq_laneq_s32(acc.hi, v_s8(codes[g + 3].hi), q, 3);
+    }
+    return acc;
+}
+
+#else
+
+/* n registers a[i] * b[i] added in 16 bits, then four neighbours to 32 */
+LCY_INLINE int32x4_t v_dot4_run(int32x4_t acc, int n, const int8x16_t *a, const int8x16_t *b) {
+    int16x8_t low = vmull_s8(vget_low_s8(a[0]), vget_low_s8(b[0])), high = vmull_high_s8(a[0], b[0]);
+    for (int i = 1; i < n; i++) {
+        low = vmlal_s8(low, vget_low_s8(a[i]), vget_low_s8(b[i]));
+        high = vmlal_high_s8(high, a[i], b[i]);
+    }
+    return vaddq_s32(acc, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+}
+
+/* four neighbours to 32 bits in any order: the lanes of a block are all added in the end */
+LCY_INLINE int32x4_t v_dot32_one(int8x16_t low, int8x16_t xlow, int8x16_t high, int8x16_t xhigh) {
+    int16x8_t p = vmlal_high_s8(vmull_s8(vget_low_s8(low), vget_low_s8(xlow)), low, xlow);
+    p = vmlal_high_s8(vmlal_s8(p, vget_low_s8(high), vget_low_s8(xhigh)), high, xhigh);
+    return vpaddlq_s16(p);
+}
+LCY_INLINE int32x4_t v_dot32_signed_one(int8x16_t low, int8x16_t xlow, int8x16_t high, int8x16_t xhigh) {
+    const int16x8_t p = vmlal_high_s8(vmull_s8(vget_low_s8(low), vget_low_s8(xlow)), low, xlow);
+    const int16x8_t q = vmlal_high_s8(vmull_s8(vget_low_s8(high), vget_low_s8(xhigh)), high, xhigh);
+    return vpadalq_s16(vpaddlq_s16(p), q);
+}
+
+/* codes up to 31: four products fit 16 bits; signed codes: two */
+LCY_INLINE vi v_dot32(vi low, vi xlow, vi high, vi xhigh) {
+    return (vi){v_dot32_one(v_s8(low.lo), v_s8(xlow.lo), v_s8(high.lo), v_s8(xhigh.lo)),
+                v_dot32_one(v_s8(low.hi), v_s8(xlow.hi), v_s8(high.hi), v_s8(xhigh.hi))};
+}
+LCY_INLINE vi v_dot32_signed(vi low, vi xlow, vi high, vi xhigh) {
+    return (vi){v_dot32_signed_one(v_s8(low.lo), v_s8(xlow.lo), v_s8(high.lo), v_s8(xhigh.lo)),
+                v_dot32_signed_one(v_s8(low.hi), v_s8(xlow.hi), v_s8(high.hi), v_s8(xhigh.hi))};
+}
+
+/* ---- many tokens: register g holds codes 4 g .. 4 g + 3 of every row of the tile; x: their activations ---- */
+
+/* registers whose products can be added in 16 bits: most * 127 * this stays below 32768 */
+LCY_INLINE int v_narrow_sums(int most) { return most <= 31 ? 8 : most <= 63 ? 4 : 2; }
+
+/* acc + the sums over n (1, 4 or 8) registers and activations x. most: the largest code; -128 is one of 128 */
+LCY_INLINE vi v_dot_rows(vi acc, const vi *codes, int n, const int8_t *x, int most) {
+    const int some = v_narrow_sums(most) < n ? v_narrow_sums(most) : n;
+    for (int g = 0; g < n; g += some) {
+        int8x16_t low[8], high[8], q[8];
+        for (int i = 0; i < some; i++) {
+            low[i] = v_s8(codes[g + i].lo), high[i] = v_s8(codes[g + i].hi);
+            q[i] = v_s8(v_same4(x + 4 * (g + i)).lo);
+        }
+        acc = (vi){v_dot4_run(acc.lo, some, low, q), v_dot4_run(acc.hi, some, high, q)};
+    }
+    return acc;
+}
+
+#endif
+
+/* The same times a scale per row; scale: what v_row_scale made of a register of 32-bit scales */
+LCY_INLINE vi v_row_scale(vi scale) { return scale; }
+LCY_INLINE vi v_dot_rows_scaled(vi acc, const vi *codes, int n, const int8_t *x, int most, vi scale) {
+    const vi sum = v_dot_rows(v_zero(), codes, n, x, most);
+    return (vi){vmlaq_s32(acc.lo, sum.lo, scale.lo), vmlaq_s32(acc.hi, sum.hi, scale.hi)};
+}
+/* signed codes as v_dot_rows_signed takes them */
+LCY_INLINE vi v_row_signed(vi codes) { return codes; }
+LCY_INLINE vi v_dot_rows_signed(vi acc, const vi *codes, int n, const int8_t *x) {
+    return v_dot_rows(acc, codes, n, x, 128);
+}
+
+/* ---- lanes -> one block or row per 32-bit element ---- */
+
+LCY_INLINE vi v_low32(vi a, vi b) { return (vi){vzip1q_s32(a.lo, b.lo), vzip1q_s32(a.hi, b.hi)}; }
+LCY_INLINE vi v_high32(vi a, vi b) { return (vi){vzip2q_s32(a.lo, b.lo), vzip2q_s32(a.hi, b.hi)}; }
+LCY_INLINE int32x4_t v_low64_one(int32x4_t a, int32x4_t b) { return vreinterpretq_s32_s64(vzip1q_s64(v_s64(a), v_s64(b))); }
+LCY_INLINE int32x4_t v_high64_one(int32x4_t a, int32x4_t b) { return vreinterpretq_s32_s64(vzip2q_s64(v_s64(a), v_s64(b))); }
+LCY_INLINE vi v_low64(vi a, vi b) { return (vi){v_low64_one(a.lo, b.lo), v_low64_one(a.hi, b.hi)}; }
+LCY_INLINE vi v_high64(vi a, vi b) { return (vi){v_high64_one(a.lo, b.lo), v_high64_one(a.hi, b.hi)}; }
+
+/* s[i]: what each lane of registers 4 i .. 4 i + 3 sums to -> the sum of each register, in order */
+LCY_INLINE vi v_sum_lanes(const vi s[2]) { return (vi){vaddq_s32(s[0].lo, s[0].hi), vaddq_s32(s[1].lo, s[1].hi)}; }
+
+/* ---- floats ---- */
+
+LCY_INLINE vf v_setf(float x) { const float32x4_t a = vdupq_n_f32(x); return (vf){a, a}; }
+LCY_INLINE vf v_zerof(void) { return v_setf(0); }
+LCY_INLINE vf v_float(vi a) { return (vf){vcvtq_f32_s32(a.lo), vcvtq_f32_s32(a.hi)}; }
+LCY_INLINE vf v_mul(vf a, vf b) { return (vf){vmulq_f32(a.lo, b.lo), vmulq_f32(a.hi, b.hi)}; }
+LCY_INLINE vf v_addf(vf a, vf b) { return (vf){vaddq_f32(a.lo, b.lo), vaddq_f32(a.hi, b.hi)}; }
+LCY_INLINE vf v_subf(vf a, vf b) { return (vf){vsubq_f32(a.lo, b.lo), vsubq_f32(a.hi, b.hi)}; }
+LCY_INLINE vf v_fma(vf a, vf b, vf c) { return (vf){vfmaq_f32(c.lo, a.lo, b.lo), vfmaq_f32(c.hi, a.hi, b.hi)}; }
+LCY_INLINE vf v_fnma(vf a, vf b, vf c) { return (vf){vfmsq_f32(c.lo, a.lo, b.lo), vfmsq_f32(c.hi, a.hi, b.hi)}; }
+
+LCY_INLINE void v_transpose4(float32x4_t a[4]) {
+    const float32x4_t p = vtrn1q_f32(a[0], a[1]), q = vtrn2q_f32(a[0], a[1]);
+    const float32x4_t r = vtrn1q_f32(a[2], a[3]), s = vtrn2q_f32(a[2], a[3]);
+    const float64x2_t P = vreinterpretq_f64_f32(p), Q = vreinterpretq_f64_f32(q);
+    const float64x2_t R = vreinterpretq_f64_f32(r), S = vreinterpretq_f64_f32(s);
+    a[0] = vreinterpretq_f32_f64(vtrn1q_f64(P, R)), a[1] = vreinterpretq_f32_f64(vtrn1q_f64(Q, S));
+    a[2] = vreinterpretq_f32_f64(vtrn2q_f64(P, R)), a[3] = vreinterpretq_f32_f64(vtrn2q_f64(Q, S));
+}
+
+/* V_ROWS x V_ROWS */
+LCY_INLINE void v_transpose_square(vf a[V_ROWS]) {
+    float32x4_t q[2][2][4]; /* rows 4 i .. 4 i + 3, columns 4 j .. 4 j + 3 */
+    for (int r = 0; r < 8; r++) q[r / 4][0][r % 4] = a[r].lo, q[r / 4][1][r % 4] = a[r].hi;
+    for (int i = 0; i < 4; i++) v_transpose4(q[i / 2][i % 2]);
+    for (int c = 0; c < 8; c++) a[c] = (vf){q[0][c / 4][c % 4], q[1][c / 4][c % 4]};
+}
+
+#endif

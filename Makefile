@@ -1,6 +1,7 @@
 # make                    ./main ./quantize ./server ./imatrix ./gguf-split; nothing is installed outside this folder
 # make test               the tests          make sanitize   the tests under ASan and UBSan
 # make demo MODEL=FILE    a short story      make bench      what there is to measure
+# make kernel-server      the kernels for ARM, as a program that `make test` runs under qemu-user
 # make clean              all but .venv      make distclean  .venv too
 # PYTHON=python3.12 make  another Python (3.11 or later) than the first that fits
 
@@ -16,6 +17,7 @@ TOOLS   = main quantize server imatrix gguf-split tokenize llama-bench
 VENV    = .venv/bin/python
 SOURCES = $(shell find kernels llamacy -name '*.[ch]' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi') setup.py
 ASAN    = build/asan
+CROSS   = aarch64-linux-gnu
 TREE    = bin convert.py convert-hf-to-gguf.py docs kernels llamacy prompts pyproject.toml setup.py tests Makefile README.md .ci
 
 # install,PLACE: what pyproject.toml lists at PLACE, into .venv; the list becomes the target
@@ -27,7 +29,7 @@ ifneq ($(GPU),)
 $(info $(GPU): this build has no GPU kernels yet; making a CPU build)
 endif
 
-.PHONY: all test bench sanitize demo clean distclean
+.PHONY: all test kernel-server bench sanitize demo clean distclean
 .DELETE_ON_ERROR:
 
 all: $(TOOLS)
@@ -62,8 +64,12 @@ build/built: $(SOURCES) .venv/build-needs .venv/run-needs
 .venv/test-needs: .venv/build-needs
 	@$(call install,["project"]["optional-dependencies"]["test"])
 
-test: all .venv/test-needs
+test: all .venv/test-needs $(if $(shell command -v $(CROSS)-gcc),kernel-server)
 	@$(VENV) -m pytest $(TESTS)
+
+# Kernels of another machine, for an emulator. Whoever has no cross compiler tests those of this one.
+kernel-server: .venv/build-needs
+	@LLAMACY_CROSS=$(CROSS) $(VENV) setup.py -q kernel_server --parallel $$(getconf _NPROCESSORS_ONLN)
 
 bench: all .venv/test-needs
 	@$(VENV) -m tests.bench $(BENCH)

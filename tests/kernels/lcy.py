@@ -13,6 +13,12 @@ CANARY = 64
 
 DOT = ctypes.CFUNCTYPE(c_float, c_int64, c_void_p, c_void_p)
 CONVERT = ctypes.CFUNCTYPE(None, c_int64, c_void_p, c_void_p)
+KQ = (c_int64, c_int64, c_void_p, c_void_p, c_int64, c_void_p, c_void_p)
+OPERATIONS = ("rms_norm", "silu_mul", "softmax", "kq_f16", "kq_f32", "pv_f16", "pv_f32", "flash_f16")  # lcy_kernels' order
+SIGNATURES = dict(zip(OPERATIONS, (
+    (c_int64, c_void_p, c_void_p, c_float, c_void_p), (c_int64, c_void_p, c_void_p, c_void_p, c_void_p),
+    (c_int64, c_void_p, c_float, c_void_p), KQ, KQ, KQ, KQ,
+    (c_int64, c_int64, c_void_p, c_void_p, c_int64, c_void_p, c_int64, c_void_p, c_float, c_void_p))))
 QUANTIZE = ctypes.CFUNCTYPE(c_int, c_int64, c_int64, c_void_p, c_void_p, c_void_p)
 MATMUL = ctypes.CFUNCTYPE(None, c_int64, c_int64, c_int64, c_void_p, c_int64, c_void_p, c_int64, c_void_p, c_int64)
 
@@ -24,9 +30,9 @@ class Format(ctypes.Structure):
 
 
 class Kernels(ctypes.Structure):
-    """struct lcy_kernels; the operations after the formats are counted, not named; room for what is appended later"""
+    """struct lcy_kernels; room for what is appended later"""
     _fields_ = [("matmul", MATMUL * TYPE_COUNT), ("to_float", CONVERT * TYPE_COUNT),
-                ("from_float", CONVERT * TYPE_COUNT), ("operations", c_void_p * 8),
+                ("from_float", CONVERT * TYPE_COUNT), ("operations", c_void_p * len(OPERATIONS)),
                 ("quantize", QUANTIZE * TYPE_COUNT), ("more", c_void_p * 256)]
 
 
@@ -54,6 +60,18 @@ def kernels(cpu):
     return table
 
 
+def table_bytes():
+    """sizeof(struct lcy_kernels)"""
+    return Kernels.more.offset
+
+
+def operation(table, name):
+    """An operation of a table by its name."""
+    if isinstance(table.operations, dict):
+        return table.operations[name]
+    return ctypes.CFUNCTYPE(None, *SIGNATURES[name])(table.operations[OPERATIONS.index(name)])
+
+
 def levels():
     """(name, table) of each built ISA level that this CPU can run, weakest first; each level alone over plain C."""
     have, found, i = lib.lcy_cpu_features(), [], 0
@@ -65,8 +83,8 @@ def levels():
 
 
 def address(entry):
-    """Where a function pointer points (0: NULL), to tell one kernel from another."""
-    return ctypes.cast(entry, c_void_p).value or 0
+    """Where a function pointer points (0: NULL), to tell one kernel of a machine from another."""
+    return entry.address if hasattr(entry, "address") else ctypes.cast(entry, c_void_p).value or 0
 
 
 def guarded(size):
@@ -112,6 +130,19 @@ def to_float(fmt, packed, table=None):
         convert(n, pointer(values), pointer(row))
     check()
     return out.view(np.float32)
+
+
+def without_signs_of_nan(fmt, packed, at):
+    """Packed rows, f16 fields at these bytes of a block without the sign where they are no number.
+
+    Of 0 / 0 an x86 makes a negative NaN, an ARM a positive one.
+    """
+    blocks = packed.reshape(-1, fmt.bytes).copy()
+    for first in at:
+        halves = blocks[:, first:first + 2].copy().view(np.uint16)
+        halves[(halves & 0x7FFF) > 0x7C00] &= 0x7FFF
+        blocks[:, first:first + 2] = halves.view(np.uint8)
+    return blocks.reshape(packed.shape)
 
 
 def quantize(fmt, x, imatrix=None, table=None):

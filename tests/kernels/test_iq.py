@@ -11,6 +11,7 @@ import pytest
 import iq_layouts
 import lcy
 import vectors
+from levels import PLAIN, own
 
 NAMES = ["iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq3_xxs", "iq3_s", "iq4_nl", "iq4_xs"]
 BLOCKS = [name for name in NAMES if name != "iq4_nl"]  # of 256 weights
@@ -136,16 +137,6 @@ def decode(name, b):
     return d, np.repeat(scale, 16, 1) * value
 
 
-def levels_of(name):
-    """(level, kernel) for plain C and for each level that has its own kernel."""
-    fmt, plain = lcy.BY_NAME[name], lcy.kernels(0)
-    found = [("reference", plain.matmul[fmt.type])]
-    for level, table in lcy.levels():
-        if lcy.address(table.matmul[fmt.type]) != lcy.address(plain.matmul[fmt.type]):
-            found.append((level, table.matmul[fmt.type]))
-    return found
-
-
 # ---- layouts ----
 
 
@@ -189,29 +180,21 @@ def test_dot_keeps_its_order(name):
             assert fmt.dot(count * fmt.block, lcy.pointer(row), lcy.pointer(x[t])) == want
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_level_equals_plain_c(name):
+@pytest.mark.parametrize("level, table, fmt", [p for p in own("matmul") if p.values[2].name.decode() in NAMES])
+def test_every_level_equals_plain_c(level, table, fmt):
     """Every point, sign pattern and scale code, for counts of rows and tokens that leave remainders."""
-    rng, fmt = np.random.default_rng(3), lcy.BY_NAME[name]
+    rng, name = np.random.default_rng(3), fmt.name.decode()
     b = worst_blocks(name, rng)
     for count in (1, 3, 4, 5):  # short rows, then long ones (LCY_SHORT_ROW)
         w = b[:len(b) // count * count].reshape(-1, count * fmt.bytes)
         n = count * fmt.block
         x = activations(name, rng, 5, n)
-        (_, plain), *levels = levels_of(name)
-        want = lcy.matmul(plain, n, w, x)
+        want = lcy.matmul(PLAIN.matmul[fmt.type], n, w, x)
         assert np.isfinite(want).all() and len(np.unique(want)) > 20
-        for level, kernel in levels:
-            for rows in (1, 3, 7, 8, 9, 17, len(w)):
-                for tokens in (1, 2, 3, 5):
-                    got = lcy.matmul(kernel, n, w[:rows], x[:tokens])
-                    np.testing.assert_array_equal(got.view(np.uint32), want[:tokens, :rows].view(np.uint32), str(level))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_levels_have_their_own_kernel(name):
-    names = [level for level, _ in levels_of(name)]
-    assert names == ["reference"] + [level for level, _ in lcy.levels() if level in ("avx2", "avx512")]
+        for rows in (1, 3, 7, 8, 9, 17, len(w)):
+            for tokens in (1, 2, 3, 5):
+                got = lcy.matmul(table.matmul[fmt.type], n, w[:rows], x[:tokens])
+                np.testing.assert_array_equal(got.view(np.uint32), want[:tokens, :rows].view(np.uint32))
 
 
 # ---- quantized bytes ----

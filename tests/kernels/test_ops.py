@@ -1,25 +1,12 @@
 """Operations: plain C against the formulas in numpy, every ISA level against plain C, bit for bit."""
 
-import ctypes
-from ctypes import c_float, c_int64, c_void_p
-
 import numpy as np
 import pytest
 
-from lcy import guarded, kernels, levels, pointer
+from lcy import guarded, operation, pointer
+from levels import PLAIN, own_operations
 
-PLACE = {name: i for i, name in enumerate(
-    ("rms_norm", "silu_mul", "softmax", "kq_f16", "kq_f32", "pv_f16", "pv_f32", "flash_f16"))}  # in struct lcy_kernels
-SIGNATURES = {
-    "rms_norm": (c_int64, c_void_p, c_void_p, c_float, c_void_p),
-    "silu_mul": (c_int64, c_void_p, c_void_p, c_void_p, c_void_p),
-    "softmax": (c_int64, c_void_p, c_float, c_void_p),
-    "kq": (c_int64, c_int64, c_void_p, c_void_p, c_int64, c_void_p, c_void_p),
-    "pv": (c_int64, c_int64, c_void_p, c_void_p, c_int64, c_void_p, c_void_p),
-    "flash_f16": (c_int64, c_int64, c_void_p, c_void_p, c_int64, c_void_p, c_int64, c_void_p, c_float, c_void_p),
-}
-REFERENCE = kernels(0)
-LEVELS = levels()
+REFERENCE = PLAIN
 SIZES = (1, 3, 8, 15, 16, 17, 64, 172, 256, 1000)
 HEADS = (8, 16, 40, 64, 80, 96, 128, 192, 256)
 COUNTS = (1, 2, 15, 16, 17, 33, 100)
@@ -33,11 +20,6 @@ def half_table(function):
 
 TABLES = np.concatenate([half_table(np.exp), half_table(lambda x: x / (1 + np.exp(-x)))])
 EXP, SILU = (TABLES[i * 65537:i * 65537 + 65536].view(np.float16).astype(np.float32) for i in range(2))
-
-
-def operation(table, name):
-    signature = SIGNATURES.get(name) or SIGNATURES[name.split("_")[0]]
-    return ctypes.CFUNCTYPE(None, *signature)(table.operations[PLACE[name]])
 
 
 def through(table, x):
@@ -66,7 +48,7 @@ def numbers(rng, *shape):
 
 
 
-each_level = pytest.mark.parametrize("isa, table", LEVELS, ids=[name for name, _ in LEVELS])
+each_level = pytest.mark.parametrize("isa, table", own_operations())
 
 
 def run_norm(table, x, w, eps=1e-5):

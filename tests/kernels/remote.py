@@ -1,0 +1,224 @@
+"""Kernels of another architecture: tables that look like lcy.Kernels and run in kernel_server.c under an emulator.
+
+A kernel is called as one of this process is, with sizes and addresses; what lies there is copied to the server and back.
+"""
+
+import atexit
+import ctypes
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+import lcy
+
+SERVER = Path(__file__).resolve().parents[2] / "build" / "aarch64-linux-gnu" / "kernel-server"
+EMULATOR = "qemu-aarch64"
+# The least processor of the emulator's that has the level: what it does not know ends the server.
+PROCESSORS = {"reference": "cortex-a53", "neon": "cortex-a53", "dotprod": "neoverse-n1", "i8mm": "max"}
+TABLES, MATMUL, CONVERT, QUANTIZE, NORM, SILU, SOFTMAX, ATTEND, FLASH = range(9)
+INTEGER, FLOAT, READ, WRITTEN, NULL = range(5)
+TOUCHED = -1000
+TABLE_BYTES = 65537 * 2 * 2
+
+
+def missing():
+    """Why there are no emulated levels; None if there are."""
+    if not SERVER.exists():
+        return f"no {SERVER.relative_to(SERVER.parents[2])}: make kernel-server (apt-get install gcc-aarch64-linux-gnu)"
+    return None if shutil.which(EMULATOR) else f"no {EMULATOR}: apt-get install qemu-user"
+
+
+class Server:
+    """The kernel server on one emulated processor, with settings for its environment; started when it is first asked."""
+
+    def __init__(self, processor, *settings):
+        self.processor, self.process = processor, None
+        self.command = [EMULATOR, "-cpu", processor, *(word for setting in settings for word in ("-E", setting)), str(SERVER)]
+
+    def ask(self, request):
+        if self.process is None:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            atexit.register(self.stop)
+        try:
+            for part in request:
+                self.process.stdin.write(part)
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass                                           # read() says what became of it
+
+    def read(self, size):
+        got = self.process.stdout.read(size)
+        if len(got) < size:
+            status, self.process = self.process.wait(), None
+            raise AssertionError(f"the kernel server on {self.processor} ended with {status}: it read past its input, "
+                                 "or met an instruction that this processor lacks")
+        return got
+
+    def stop(self):
+        if self.process:
+            self.process.stdin.close()
+            self.process.stdout.close()
+            self.process.wait()
+            self.process = None
+
+    def tables(self):
+        """(features of the processor, [(name, needs, addresses of its kernels)] with plain C first)."""
+        self.ask([struct.pack("<4I", TABLES, 0, 0, 0)])
+        features, count = struct.unpack("<2I", self.read(8))
+        size, found = lcy.table_bytes(), []
+        for _ in range(count + 1):
+            name, needs = struct.unpack("<16sQ", self.read(24))
+            found.append((name.rstrip(b"\0").decode(), needs, np.frombuffer(self.read(size), np.uint64).tolist()))
+        return features, found
+
+
+def read(address, size):
+    """An argument that the kernel reads."""
+    return (READ, address, max(size, 0)) if address else (NULL, 0, 0)
+
+
+def written(address, size):
+    """An argument that the kernel reads and writes."""
+    return (WRITTEN, address, max(size, 0))
+
+
+def rows_of(count, stride, size):
+    """Bytes of `count` rows of `size` bytes that lie `stride` bytes apart."""
+    return (count - 1) * stride + size if count > 0 else 0
+
+
+class Kernel:
+    """One entry of a table: called with sizes and addresses like the function it stands for."""
+
+    def __init__(self, server, level, slot, address, what, arguments):
+        self.server, self.level, self.slot, self.address = server, level, slot, address
+        self.what, self.arguments = what, arguments
+
+    def __bool__(self):
+        return bool(self.address)
+
+    def __call__(self, *args):
+        arguments = self.arguments(*args)
+        heads, bodies, back = [], [], []
+        for a in arguments:
+            if isinstance(a, float):
+                heads.append(struct.pack("<qf4x", FLOAT, a))
+            elif isinstance(a, int):
+                heads.append(struct.pack("<qq", INTEGER, a))
+            else:
+                kind, address, size = a
+                heads.append(struct.pack("<qq", kind, size))
+                bodies.append(ctypes.string_at(address, size) if size else b"")
+                back += [(address, size)] if kind == WRITTEN else []
+        self.server.ask([struct.pack("<4I", self.what, self.level, self.slot, len(arguments)), *heads, *bodies])
+        status, = struct.unpack("<q", self.server.read(8))
+        for address, size in back:
+            ctypes.memmove(address, self.server.read(size), size)
+        assert status != TOUCHED, "written outside the output"
+        return status
+
+
+# ---- what the kernels read and write, from their arguments ----
+
+
+def matmul_of(weights, activations):
+    def arguments(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride):
+        return (k, rows, tokens, read(w, rows_of(rows, w_stride, lcy.row_bytes(weights, k))), w_stride,
+                read(x, rows_of(tokens, x_stride, lcy.row_bytes(activations, k))), x_stride,
+                written(out, rows_of(tokens, 4 * out_stride, 4 * rows)), out_stride)
+    return arguments
+
+
+def to_float_of(fmt):
+    return lambda n, y, x: (n, written(y, 4 * n), read(x, lcy.row_bytes(fmt, n)))
+
+
+def from_float_of(fmt):
+    return lambda n, y, x: (n, written(y, lcy.row_bytes(fmt, n)), read(x, 4 * n))
+
+
+def quantize_of(fmt):
+    def arguments(rows, n, y, x, imatrix):
+        count = rows * n if rows > 0 else 0
+        return (rows, n, written(y, max(rows, 0) * lcy.row_bytes(fmt, n)), read(x, 4 * count), read(imatrix, 4 * n))
+    return arguments
+
+
+def rms_norm(n, x, w, eps, y):
+    return n, read(x, 4 * n), read(w, 4 * n), float(eps), written(y, 4 * n)
+
+
+def silu_mul(n, g, u, y, tables):
+    return n, read(g, 4 * n), read(u, 4 * n), written(y, 4 * n), read(tables, TABLE_BYTES)
+
+
+def softmax(n, x, scale, tables):
+    return n, written(x, 4 * n), float(scale), read(tables, TABLE_BYTES)
+
+
+def cache_bytes(d, n, cells, stride, size):
+    """Bytes of the cache's rows up to the last one that `cells` names; `size`: of an element."""
+    last = max(np.frombuffer(ctypes.string_at(cells, 4 * n), np.int32), default=-1)
+    return rows_of(int(last) + 1, stride, d * size)
+
+
+def kq_of(size):
+    def arguments(d, n, cells, k, stride, q, out):
+        return (d, n, read(cells, 4 * n), read(k, cache_bytes(d, n, cells, stride, size)), stride, read(q, 4 * d),
+                written(out, 4 * n))
+    return arguments
+
+
+def pv_of(size):
+    def arguments(d, n, cells, v, stride, p, out):
+        return (d, n, read(cells, 4 * n), read(v, cache_bytes(d, n, cells, stride, size)), stride, read(p, 4 * n),
+                written(out, 4 * d))
+    return arguments
+
+
+def flash_f16(d, n, cells, k, k_stride, v, v_stride, q, scale, out):
+    return (d, n, read(cells, 4 * n), read(k, cache_bytes(d, n, cells, k_stride, 2)), k_stride,
+            read(v, cache_bytes(d, n, cells, v_stride, 2)), v_stride, read(q, 4 * d), float(scale), written(out, 4 * d))
+
+
+OPERATIONS = {
+    "rms_norm": (NORM, rms_norm), "silu_mul": (SILU, silu_mul), "softmax": (SOFTMAX, softmax),
+    "kq_f16": (ATTEND, kq_of(2)), "kq_f32": (ATTEND, kq_of(4)), "pv_f16": (ATTEND, pv_of(2)),
+    "pv_f32": (ATTEND, pv_of(4)), "flash_f16": (FLASH, flash_f16),
+}
+
+
+class Table:
+    """One level's kernels, as lcy.Kernels has them: by type; operations by name."""
+
+    def __init__(self, server, level, addresses):
+        def kernel(slot, what, arguments):
+            return Kernel(server, level, slot, addresses[slot], what, arguments)
+
+        def by_type(field, what, arguments):
+            first = getattr(lcy.Kernels, field).offset // 8
+            known = {fmt.type: fmt for fmt in lcy.FORMATS}
+            return [kernel(first + t, what, arguments(known[t])) if t in known else None for t in range(lcy.TYPE_COUNT)]
+
+        def product(fmt):
+            return matmul_of(fmt, lcy.lib.lcy_format_of(fmt.dot_with).contents)
+
+        self.matmul = by_type("matmul", MATMUL, product)
+        self.to_float = by_type("to_float", CONVERT, to_float_of)
+        self.from_float = by_type("from_float", CONVERT, from_float_of)
+        self.quantize = by_type("quantize", QUANTIZE, quantize_of)
+        first = lcy.Kernels.operations.offset // 8
+        self.operations = {name: kernel(first + lcy.OPERATIONS.index(name), *call) for name, call in OPERATIONS.items()}
+
+
+def levels():
+    """(name, table) of plain C and each level that the server was built with, each on a processor of its own."""
+    if missing():
+        return []
+    first = Server("max")
+    _, found = first.tables()
+    first.stop()
+    return [(name, Table(Server(PROCESSORS[name]), i, addresses)) for i, (name, _, addresses) in enumerate(found)]

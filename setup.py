@@ -7,6 +7,7 @@
 Environment
     CC                   the C compiler (default: the one Python was built with, else cc)
     LLAMACY_CROSS=aarch64-linux-gnu          kernel_server for that machine, with its compiler <machine>-gcc
+    LLAMACY_STAND_IN=1   kernel_server with the levels that name a stand_in: equal instructions that more machines have
     LLAMACY_DEBUG=1      Cython's run-time checks on, C with assert() and without optimisation
     LLAMACY_SANITIZE=1   AddressSanitizer and UndefinedBehaviorSanitizer in every C file
 
@@ -35,12 +36,13 @@ from setuptools.command.build_ext import build_ext
 MODE = ("sanitize" if os.environ.get("LLAMACY_SANITIZE") == "1" else
         "debug" if os.environ.get("LLAMACY_DEBUG") == "1" else "release")
 CROSS = os.environ.get("LLAMACY_CROSS")
+STAND_IN = os.environ.get("LLAMACY_STAND_IN") == "1"
 MACHINE = (CROSS or platform.machine()).split("-")[0].lower()
 ARCH = {"amd64": "x86_64", "arm64": "aarch64"}.get(MACHINE, MACHINE)
 CC = [f"{CROSS}-gcc"] if CROSS else shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
 MACOS = sys.platform == "darwin"
-BUILD = f"build/{CROSS or MODE}"
-GEN = f"{BUILD}/gen" if CROSS else "build/gen"
+BUILD = f"build/{CROSS or ('stand-in' if STAND_IN else MODE)}"
+GEN = f"{BUILD}/gen" if CROSS or STAND_IN else "build/gen"
 
 # No -march=native: which ISA runs is decided at run time. No contraction: a * b + c rounds twice, on every machine.
 COMMON = ["-std=gnu11", "-Wall", "-Wextra", "-fPIC", "-fvisibility=hidden", "-pthread", "-ffp-contract=off"]
@@ -82,8 +84,9 @@ def isas():
         tag = dict(re.findall(r"(\w+)=([^;]*);", path.read_text().split("\n", 1)[0]))
         if not {"arch", "rank", "cflags"} <= tag.keys():
             raise SystemExit(f"{path}: line 1 should be /*@isa arch=...; rank=...; cflags=...; */")
-        flags = tag["cflags"].split()
+        flags = tag["cflags"].split() if not STAND_IN else [*tag.get("stand_in", "").split(), "-DLCY_STAND_IN"]
         reason = (f"for {tag['arch']}, this is {ARCH}" if tag["arch"] != ARCH else
+                  "nothing stands in for it" if STAND_IN and "stand_in" not in tag else
                   None if accepts(flags) else f"{CC[0]} does not know {tag['cflags']}")
         found.append((int(tag["rank"]), path.parent.name, path, flags, reason))
     return [entry[1:] for entry in sorted(found)]
@@ -196,7 +199,7 @@ def install_file(source, target):
 
 
 class KernelServer(Command):
-    """The kernels linked into tests/kernels/kernel_server.c: one static file that an emulator can run."""
+    """The kernels linked into tests/kernels/kernel_server.c; static if it is for an emulator."""
 
     user_options = [("parallel=", "j", "compile so many files at once")]
 
@@ -210,7 +213,8 @@ class KernelServer(Command):
         objects, complaints, _ = compile_kernels(self.parallel)
         main, complaint = compile_unit(Path("tests/kernels/kernel_server.c"), [])
         program = Path(BUILD, "kernel-server")
-        command = [*CC, "-static", *OPTIMISE, str(main), *map(str, objects), "-o", f"{program}.new", "-lm", "-lpthread"]
+        command = [*CC, *(["-static"] if CROSS else []), *OPTIMISE, str(main), *map(str, objects), "-o", f"{program}.new",
+                   "-lm", "-lpthread"]
         if complaints := [*complaints, *filter(None, [complaint])]:
             raise SystemExit("\n".join(f"failed: {line}" for line in complaints))
         if subprocess.run(command).returncode:
@@ -230,8 +234,8 @@ class Build(build_ext):
             self.force = True
 
     def run(self):
-        if CROSS:
-            raise SystemExit("LLAMACY_CROSS is for kernel_server: Python modules are built on the machine they are for")
+        if CROSS or STAND_IN:
+            raise SystemExit("LLAMACY_CROSS and LLAMACY_STAND_IN are for kernel_server only")
         left_out = self.build_library()
         self.extensions = [ext for ext in self.extensions or [] if self.translate(ext)]
         super().run()

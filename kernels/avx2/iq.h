@@ -1,4 +1,4 @@
-/* iq.h (avx2): a block of a codebook format, 32 weights at a time. */
+/* iq.h (avx2): a block of a codebook format, 32 weights at a time. Also AVX-VNNI's. Needs a vec.h. */
 #ifndef LCY_AVX2_IQ_H
 #define LCY_AVX2_IQ_H
 
@@ -24,7 +24,7 @@ LCY_INLINE __m256i lcy_iq_block_sums(const uint8_t *block, const lcy_iq_begun *s
         const __m256i signs = f->sign == LCY_IQ_SIGN_BITS ? lcy_iq_signs(bits) : values;
         const __m256i q = lcy_iq_load256(x->q + 32 * b);
         const __m256i a = f->sign == LCY_IQ_UNSIGNED ? q : _mm256_sign_epi8(q, signs);
-        sums = _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_maddubs_epi16(magnitudes, a), scale));
+        sums = v_pairs16(sums, _mm256_maddubs_epi16(magnitudes, a), scale);
     }
     return sums;
 }
@@ -35,13 +35,14 @@ LCY_INLINE __m256i lcy_iq_signed_values(const lcy_iq_begun *s, const uint8_t *bl
     return f->sign == LCY_IQ_SIGN_BITS ? _mm256_sign_epi8(v, lcy_iq_signs(lcy_iq_sign_bits(f, s, block) + 4 * b)) : v;
 }
 
-/* For iq_many.h. Codes above 127 would overflow pairs of 16 bits: those of IQ4_XS stay signed, nothing is added to
- * them, and each product moves the sign to the activation. */
-LCY_INLINE int lcy_iq_offset(const lcy_iq_traits *f) { return f->most <= 127 ? f->offset : 0; }
+/* For iq_many.h. Where products are added in pairs of 16 bits, codes above 127 would overflow: those of IQ4_XS stay
+ * signed, nothing is added to them, and each product moves the sign to the activation. */
+LCY_INLINE int lcy_iq_any_byte(const lcy_iq_traits *f) { return V_SIGNED_OFFSET || f->most <= 127; }
+LCY_INLINE int lcy_iq_offset(const lcy_iq_traits *f) { return lcy_iq_any_byte(f) ? f->offset : 0; }
 
 LCY_INLINE vi lcy_iq_dot_rows(vi acc, const vi *codes, const int8_t *x, vi scale, const lcy_iq_traits *f) {
     const int n = f->size / 4;
-    if (f->most <= 127) return v_dot_rows_scaled(acc, codes, n, x, f->most, scale);
+    if (lcy_iq_any_byte(f)) return v_dot_rows_scaled(acc, codes, n, x, f->most, scale);
     for (int g = 0; g < n; g++) acc = v_pairs16(acc, v_pairs8_signed(codes[g], v_same4(x + 4 * g)), scale);
     return acc;
 }

@@ -1,4 +1,4 @@
-"""Which kernels there are to test: those of this machine's ISA levels, and those that an emulator runs (remote.py)."""
+"""Which kernels there are to test: those of this machine's ISA levels, and those that other processes run (remote.py)."""
 
 import pytest
 
@@ -6,8 +6,9 @@ import lcy
 import remote
 
 NATIVE = [("reference", lcy.kernels(0)), *lcy.levels()]
-EMULATED = remote.levels()
-MACHINES = [machine for machine in (NATIVE, EMULATED) if machine]
+EMULATED = remote.emulated()
+STAND_INS = remote.stand_ins()
+MACHINES = [machine for machine in (NATIVE, EMULATED, STAND_INS) if machine]
 LEVELS = [level for machine in MACHINES for level in machine[1:]]
 PLAIN = NATIVE[0][1]
 

@@ -1,6 +1,7 @@
-"""Kernels of another architecture: tables that look like lcy.Kernels and run in kernel_server.c under an emulator.
+"""Kernels that this process cannot load: tables that look like lcy.Kernels and run in kernel_server.c.
 
-A kernel is called as one of this process is, with sizes and addresses; what lies there is copied to the server and back.
+Those of ARM run under an emulator; those of AVX-VNNI on AVX-512's form of the same instructions. A kernel is called as
+one of this process is, with sizes and addresses; what lies there is copied to the server and back.
 """
 
 import atexit
@@ -14,8 +15,10 @@ import numpy as np
 
 import lcy
 
-SERVER = Path(__file__).resolve().parents[2] / "build" / "aarch64-linux-gnu" / "kernel-server"
+BUILD = Path(__file__).resolve().parents[2] / "build"
+ARM, STAND_IN = BUILD / "aarch64-linux-gnu" / "kernel-server", BUILD / "stand-in" / "kernel-server"
 EMULATOR = "qemu-aarch64"
+NEEDED = {"avxvnni": 1 << 3 | 1 << 4}  # what stands in for a level needs LCY_CPU_..., here AVX512 and AVX512_VNNI
 # The least processor of the emulator's that has the level: what it does not know ends the server.
 PROCESSORS = {"reference": "cortex-a53", "neon": "cortex-a53", "dotprod": "neoverse-n1", "i8mm": "max"}
 TABLES, MATMUL, CONVERT, QUANTIZE, NORM, SILU, SOFTMAX, ATTEND, FLASH = range(9)
@@ -26,17 +29,16 @@ TABLE_BYTES = 65537 * 2 * 2
 
 def missing():
     """Why there are no emulated levels; None if there are."""
-    if not SERVER.exists():
-        return f"no {SERVER.relative_to(SERVER.parents[2])}: make kernel-server (apt-get install gcc-aarch64-linux-gnu)"
+    if not ARM.exists():
+        return f"no {ARM.relative_to(BUILD.parent)}: make kernel-servers (apt-get install gcc-aarch64-linux-gnu)"
     return None if shutil.which(EMULATOR) else f"no {EMULATOR}: apt-get install qemu-user"
 
 
 class Server:
-    """The kernel server on one emulated processor, with settings for its environment; started when it is first asked."""
+    """A kernel server, started when it is first asked."""
 
-    def __init__(self, processor, *settings):
-        self.processor, self.process = processor, None
-        self.command = [EMULATOR, "-cpu", processor, *(word for setting in settings for word in ("-E", setting)), str(SERVER)]
+    def __init__(self, command):
+        self.command, self.process = command, None
 
     def ask(self, request):
         if self.process is None:
@@ -53,8 +55,8 @@ class Server:
         got = self.process.stdout.read(size)
         if len(got) < size:
             status, self.process = self.process.wait(), None
-            raise AssertionError(f"the kernel server on {self.processor} ended with {status}: it read past its input, "
-                                 "or met an instruction that this processor lacks")
+            raise AssertionError(f"{' '.join(self.command)} ended with {status}: the kernel read past its input, or met an "
+                                 "instruction that the processor lacks")
         return got
 
     def stop(self):
@@ -214,11 +216,27 @@ class Table:
         self.operations = {name: kernel(first + lcy.OPERATIONS.index(name), *call) for name, call in OPERATIONS.items()}
 
 
-def levels():
-    """(name, table) of plain C and each level that the server was built with, each on a processor of its own."""
-    if missing():
-        return []
-    first = Server("max")
-    _, found = first.tables()
-    first.stop()
-    return [(name, Table(Server(PROCESSORS[name]), i, addresses)) for i, (name, _, addresses) in enumerate(found)]
+def on(processor, *settings):
+    """A server on an emulated processor, with settings for its environment."""
+    return Server([EMULATOR, "-cpu", processor, *(word for setting in settings for word in ("-E", setting)), str(ARM)])
+
+
+def tables_of(server):
+    """The tables of all levels that a server was built with."""
+    _, found = server.tables()
+    server.stop()
+    return found
+
+
+def emulated():
+    """(name, table) of ARM's plain C and each of its levels, each on a processor of its own; [] where that is missing."""
+    found = [] if missing() else tables_of(on("max"))
+    return [(name, Table(on(PROCESSORS[name]), i, addresses)) for i, (name, _, addresses) in enumerate(found)]
+
+
+def stand_ins():
+    """(name, table) of plain C and each level that something stands in for, if this machine has that; [] if not."""
+    server, have = Server([str(STAND_IN)]), lcy.lib.lcy_cpu_features()
+    found = tables_of(server) if STAND_IN.exists() else []
+    return [(name, Table(server, i, addresses)) for i, (name, _, addresses) in enumerate(found)
+            if NEEDED.get(name, 0) & have == NEEDED.get(name, 0)]

@@ -1,4 +1,4 @@
-"""ARM under an emulator: its plain C gives what this machine's gives, each CPU gets its levels, and recorded bytes hold.
+"""Kernels of other machines. ARM under an emulator: its plain C gives what this machine's gives, each CPU gets its levels, and recorded bytes hold.
 
 That its levels equal plain C is tested with everybody's: test_matmul.py, test_ops.py, test_quantizers.py and so on.
 """
@@ -13,7 +13,7 @@ import pytest
 import lcy
 import remote
 import vectors
-from levels import EMULATED, LEVELS, PLAIN
+from levels import EMULATED, LEVELS, PLAIN, STAND_INS
 from test_matmul import expected, lengths, random_weights, same_bits
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -28,7 +28,7 @@ emulated = pytest.mark.skipif(not EMULATED, reason=remote.missing() or "")
 @pytest.mark.parametrize("processor, features", [
     ("cortex-a53", NEON), ("neoverse-n1", NEON | DOTPROD), ("max", NEON | DOTPROD | I8MM)])
 def test_a_processor_is_known_by_its_features(processor, features):
-    server = remote.Server(processor)
+    server = remote.on(processor)
     assert server.tables()[0] == features
     server.stop()
 
@@ -37,9 +37,14 @@ def test_a_processor_is_known_by_its_features(processor, features):
 @pytest.mark.parametrize("limit, features", [
     ("reference", 0), ("neon", NEON), ("dotprod", NEON | DOTPROD), ("no such level", NEON | DOTPROD | I8MM)])
 def test_environment_limits_the_level(limit, features):
-    server = remote.Server("max", f"LLAMACY_CPU={limit}")
+    server = remote.on("max", f"LLAMACY_CPU={limit}")
     assert server.tables()[0] == features
     server.stop()
+
+
+@pytest.mark.skipif(not STAND_INS, reason="AVX-512 VNNI or build/stand-in/kernel-server is missing: make kernel-servers")
+def test_stand_ins_are_tested():
+    assert [name for name, _ in STAND_INS] == ["reference", "avxvnni"]
 
 
 @emulated

@@ -45,6 +45,8 @@ LCY_INLINE vi v_same32(const void *p) { return v_load(p); }
 
 /* ---- integers ---- */
 
+/* the compiler forgets what it knows of a */
+LCY_INLINE void v_hide(vi *a) { __asm__ volatile("" : "+x"(*a)); }
 LCY_INLINE vi v_zero(void) { return _mm256_setzero_si256(); }
 LCY_INLINE vi v_set8(int c) { return _mm256_set1_epi8((char)c); }
 LCY_INLINE vi v_set32(int32_t c) { return _mm256_set1_epi32(c); }

@@ -5,9 +5,11 @@
 #include "../avx2/iq.h"
 #include "../x86/blocks256.h"
 #include "../x86/blocks32.h"
+#include "../x86/peak.h"
 
 static void fill(lcy_kernels *k) {
     fill_iq(k);
+    k->int8_peak = int8_peak_avxvnni;
     k->matmul[LCY_Q4_0] = matmul_q4_0_avxvnni;
     k->matmul[LCY_Q4_1] = matmul_q4_1_avxvnni;
     k->matmul[LCY_Q5_0] = matmul_q5_0_avxvnni;

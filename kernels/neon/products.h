@@ -6,10 +6,12 @@
 
 #include "../x86/blocks256.h"
 #include "../x86/blocks32.h"
+#include "../x86/peak.h"
 #include "iq.h"
 
 static void fill_products(lcy_kernels *k) {
     fill_iq(k);
+    k->int8_peak = V_NAME(int8_peak);
     k->matmul[LCY_Q4_0] = V_NAME(matmul_q4_0);
     k->matmul[LCY_Q4_1] = V_NAME(matmul_q4_1);
     k->matmul[LCY_Q5_0] = V_NAME(matmul_q5_0);

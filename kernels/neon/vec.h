@@ -71,6 +71,8 @@ LCY_INLINE vi v_same32(const void *p) { return v_load(p); }
 
 /* ---- integers ---- */
 
+/* the compiler forgets what it knows of a */
+LCY_INLINE void v_hide(vi *a) { __asm__ volatile("" : "+w"(a->lo), "+w"(a->hi)); }
 LCY_INLINE vi v_zero(void) { return v_set32(0); }
 LCY_INLINE vi v_set8(int c) { const int32x4_t a = v_of_s8(vdupq_n_s8((int8_t)c)); return (vi){a, a}; }
 LCY_INLINE vi v_and(vi a, vi b) { return (vi){vandq_s32(a.lo, b.lo), vandq_s32(a.hi, b.hi)}; }

@@ -16,7 +16,7 @@ static int64_t V_NAME(int8_peak)(int64_t rounds, int32_t *sink) {
 #pragma GCC unroll 12
         for (int i = 0; i < CHAINS; i++) {
 #pragma GCC unroll 4
-            for (int g = 0; g < CODES; g++) __asm__ volatile("" : "+v"(codes[g])); /* other codes, as far as GCC knows */
+            for (int g = 0; g < CODES; g++) v_hide(&codes[g]); /* or one product would do for all chains */
             acc[i] = v_dot_rows(acc[i], codes, CODES, x, MOST);
         }
     for (int i = 1; i < CHAINS; i++) acc[0] = v_add32(acc[0], acc[i]);

@@ -12,13 +12,7 @@ HALVES = {"q4_0": [0], "q4_1": [0, 2], "q5_0": [0], "q5_1": [0, 2], "q8_0": [0],
           "iq3_s": [0], "iq1_s": [0], "iq4_nl": [0], "iq4_xs": [0]}
 FLOATS = {"f32": np.float32, "f16": np.float16}
 ROWS = [1, 2, 3, 4, 7, 15, 16, 17, 33, 290]
-<<<<<<< HEAD
 TOKENS = [*range(1, 10)]
-LEVELS = lcy.levels()
-PLAIN = lcy.kernels(0)
-=======
-TOKENS = [1, 2, 3, 5, 9]
->>>>>>> 0f8d975 (tests: the kernels for ARM run under an emulator, by everybody's tests)
 LONG = 1024  # LCY_SHORT_ROW
 
 
@@ -132,15 +126,9 @@ def test_any_count_of_rows_and_tokens(level, table, fmt):
     assert lcy.matmul(table.matmul[fmt.type], n, w[:3], x[:0]).size == 0
 
 
-<<<<<<< HEAD
-@pytest.mark.parametrize("kernel, fmt", replaced())
-def test_long_rows(kernel, fmt):
-    """Rows of real models, rows for fewer tokens at a time than there are, and rows longer than a kernel keeps at all."""
-=======
 @each_product
 def test_long_rows(level, table, fmt):
-    """Rows longer than what a kernel keeps in its caches, and than it keeps at all."""
->>>>>>> 0f8d975 (tests: the kernels for ARM run under an emulator, by everybody's tests)
+    """Rows of real models, rows for fewer tokens at a time than there are, and rows longer than a kernel keeps at all."""
     rng = np.random.default_rng(10)
     with_ = lcy.lib.lcy_format_of(fmt.dot_with).contents
     for n, widths in ((2048, range(1, 10)), (5632, range(1, 10)), (256 * 43 + fmt.block, (1, 2, 8, 9)),
@@ -148,13 +136,8 @@ def test_long_rows(level, table, fmt):
         w = random_weights(fmt, rng, 18, n)
         x = lcy.from_float(with_, rng.standard_normal((max(widths), n)))
         want = expected(fmt, n, w, x)
-<<<<<<< HEAD
         for tokens in widths:
-            same_bits(lcy.matmul(kernel, n, w, x[:tokens]), want[:tokens])
-=======
-        for tokens in (1, 2):
             same_bits(lcy.matmul(table.matmul[fmt.type], n, w, x[:tokens]), want[:tokens])
->>>>>>> 0f8d975 (tests: the kernels for ARM run under an emulator, by everybody's tests)
 
 
 @each_product

@@ -9,7 +9,7 @@
 #include "../x86/peak.h"
 #include "iq.h"
 
-static void fill_products(lcy_kernels *k) {
+static inline void fill_products(lcy_kernels *k) {
     fill_iq(k);
     k->int8_peak = V_NAME(int8_peak);
     k->matmul[LCY_Q4_0] = V_NAME(matmul_q4_0);

@@ -13,6 +13,7 @@
 #define v_widen avx2_widen
 #define v_dot32 avx2_dot32
 #define v_dot32_signed avx2_dot32_signed
+#define v_dot_few avx2_dot_few
 #define v_dot_rows avx2_dot_rows
 #define v_row_scale avx2_row_scale
 #define v_dot_rows_scaled avx2_dot_rows_scaled
@@ -23,6 +24,7 @@
 #undef v_widen
 #undef v_dot32
 #undef v_dot32_signed
+#undef v_dot_few
 #undef v_dot_rows
 #undef v_row_scale
 #undef v_dot_rows_scaled
@@ -65,6 +67,11 @@ LCY_INLINE vi v_dot_rows_scaled(vi acc, const vi *codes, int n, const int8_t *x,
 LCY_INLINE vi v_row_signed(vi codes) { return v_xor(codes, v_set8(-128)); }
 LCY_INLINE vi v_dot_rows_signed(vi acc, const vi *codes, int n, const int8_t *x) {
     return v_dot_rows(acc, codes, n, x, 255);
+}
+
+LCY_INLINE void v_dot_few(vi sum[], const vi codes[8], int tokens, const int8_t *x, int most, int is_signed) {
+    (void)is_signed;
+    for (int t = 0; t < tokens; t++) sum[t] = v_dot_rows(sum[t], codes, 8, x + 32 * t, most);
 }
 
 #endif

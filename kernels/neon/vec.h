@@ -244,6 +244,12 @@ LCY_INLINE vi v_dot_rows_signed(vi acc, const vi *codes, int n, const int8_t *x)
     return v_dot_rows(acc, codes, n, x, 128);
 }
 
+/* sum[t] += the sums over 8 registers for each of a few tokens, 32 activations each */
+LCY_INLINE void v_dot_few(vi sum[], const vi codes[8], int tokens, const int8_t *x, int most, int is_signed) {
+    for (int t = 0; t < tokens; t++)
+        sum[t] = is_signed ? v_dot_rows_signed(sum[t], codes, 8, x + 32 * t) : v_dot_rows(sum[t], codes, 8, x + 32 * t, most);
+}
+
 /* ---- lanes -> one block or row per 32-bit element ---- */
 
 LCY_INLINE vi v_low32(vi a, vi b) { return (vi){vzip1q_s32(a.lo, b.lo), vzip1q_s32(a.hi, b.hi)}; }

@@ -33,7 +33,7 @@ class Kernels(ctypes.Structure):
     """struct lcy_kernels; room for what is appended later"""
     _fields_ = [("matmul", MATMUL * TYPE_COUNT), ("to_float", CONVERT * TYPE_COUNT),
                 ("from_float", CONVERT * TYPE_COUNT), ("operations", c_void_p * len(OPERATIONS)),
-                ("quantize", QUANTIZE * TYPE_COUNT), ("more", c_void_p * 256)]
+                ("quantize", QUANTIZE * TYPE_COUNT), ("int8_peak", c_void_p), ("more", c_void_p * 256)]
 
 
 class Isa(ctypes.Structure):

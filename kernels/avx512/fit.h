@@ -26,4 +26,20 @@ LCY_INLINE vf v_whole(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_ZERO 
 LCY_INLINE vi v_least32(vi a, vi b) { return _mm512_min_epi32(a, b); }
 LCY_INLINE void v_store_halves(uint16_t *p, vf a) { _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, 0)); }
 
+/* ---- 32-bit integers ---- */
+
+LCY_INLINE vi v_as_ints(vf a) { return _mm512_castps_si512(a); }
+LCY_INLINE vm v_less32(vi a, vi b) { return _mm512_cmplt_epi32_mask(a, b); }
+LCY_INLINE vm v_equal32(vi a, vi b) { return _mm512_cmpeq_epi32_mask(a, b); }
+LCY_INLINE vi v_pick32(vm m, vi a, vi b) { return _mm512_mask_blend_epi32(m, b, a); }
+/* a + 1, a - 1 where m */
+LCY_INLINE vi v_up32(vm m, vi a) { return _mm512_mask_add_epi32(a, m, a, v_set32(1)); }
+LCY_INLINE vi v_down32(vm m, vi a) { return _mm512_mask_sub_epi32(a, m, a, v_set32(1)); }
+/* bit l: the truth of lane l */
+LCY_INLINE unsigned v_truths(vm m) { return m; }
+/* p[index] */
+LCY_INLINE vi v_gather32(const int32_t *p, vi index) { return _mm512_i32gather_epi32(index, p, 4); }
+/* p[index], index 0..15 */
+LCY_INLINE vf v_of16(const float p[16], vi index) { return _mm512_permutexvar_ps(index, _mm512_loadu_ps(p)); }
+
 #endif

@@ -20,6 +20,21 @@ static inline float lcy_iq1_m_d(const lcy_block_iq1_m *b) {
     return lcy_f16_to_f32((uint16_t)(s[0] >> 12 | (s[1] >> 8 & 0xf0) | (s[2] >> 4 & 0xf00) | (s[3] & 0xf000)));
 }
 
+/* Shifts of the two groups of a sub-block: bit 1 of choice k for the first, bit 0 for the second. */
+static inline int lcy_iq1_m_down(int k, int group) { return k >> (1 - group) & 1; }
+
+/* index, down: of each group of 8; code: of each 16 */
+static inline void lcy_pack_iq1_m(lcy_block_iq1_m *b, uint16_t d, const uint16_t index[32], const uint8_t down[32],
+                                  const uint8_t code[16]) {
+    memset(b, 0, sizeof *b);
+    for (int k = 0; k < 4; k++) b->scales[k] = (uint16_t)((d >> 4 * k & 15) << 12);
+    for (int j = 0; j < 16; j++) b->scales[j / 4] |= (uint16_t)(code[j] << j % 4 * 3);
+    for (int g = 0; g < 32; g++) {
+        b->qs[g] = (uint8_t)index[g];
+        b->qh[g / 2] |= (uint8_t)((index[g] >> 8 | down[g] << 3) << g % 2 * 4);
+    }
+}
+
 #ifdef LCY_REFERENCE
 #include "common/iq_block.h"
 #include "common/iq_short.h"
@@ -39,9 +54,6 @@ static void to_float_iq1_m(int64_t n, float *y, const void *x) {
     lcy_iq_to_float(n, y, x, sizeof(lcy_block_iq1_m), unpack_iq1_m, 0.125f);
 }
 
-/* Shifts of the two groups of a sub-block: bit 1 of choice k for the first, bit 0 for the second. */
-static inline int down_iq1_m(int k, int group) { return k >> (1 - group) & 1; }
-
 /* What each of 16 sorted values adds to the sums, by its digit and by the choice of shifts. */
 typedef struct { float a[16][3][4], b[16][3][4]; } terms_iq1_m;
 typedef struct { float a[4], b[4]; } sums_iq1_m;
@@ -55,7 +67,7 @@ static void list_terms_iq1_m(terms_iq1_m *t, const float *x, const float *w, con
         for (int digit = 0; digit < 3; digit++)
             for (int k = 0; k < 4; k++) {
                 const int at = order[i];
-                const float v = lcy_iq_shifted[down_iq1_m(k, at / 8)][digit];
+                const float v = lcy_iq_shifted[lcy_iq1_m_down(k, at / 8)][digit];
                 t->a[i][digit][k] = w[at] * v * x[at];
                 t->b[i][digit][k] = w[at] * v * v;
             }
@@ -79,7 +91,7 @@ static void cut_iq1_m(lcy_iq_ternary *t, const float *x, const float *w) {
                 if (!(s.b[k] > 0 && s.a[k] * s.a[k] > best * s.b[k])) continue;
                 t->scale = s.a[k] / s.b[k], best = t->scale * s.a[k];
                 i1_best = i1, i2_best = i2;
-                for (int g = 0; g < 2; g++) t->down[g] = (uint8_t)down_iq1_m(k, g);
+                for (int g = 0; g < 2; g++) t->down[g] = (uint8_t)lcy_iq1_m_down(k, g);
             }
             if (i2 < 16) add_iq1_m(&middle, &terms, i2, 1);
         }
@@ -89,7 +101,7 @@ static void cut_iq1_m(lcy_iq_ternary *t, const float *x, const float *w) {
 }
 
 /* One scale for the whole block, now that all else is known. */
-static float refit_iq1_m(const lcy_iq_ternary t[16], const int code[16], const float *x, const float *w, float d) {
+static float refit_iq1_m(const lcy_iq_ternary t[16], const uint8_t code[16], const float *x, const float *w, float d) {
     lcy_fit f = {0, 0};
     for (int i = 0; i < 256; i++) {
         const float q = lcy_iq_value(&t[i / 16], i % 16) * (float)(2 * code[i / 16] + 1);
@@ -99,22 +111,12 @@ static float refit_iq1_m(const lcy_iq_ternary t[16], const int code[16], const f
     return f.b > 0 ? f.a / f.b : d;
 }
 
-static void pack_iq1_m(lcy_block_iq1_m *b, const lcy_iq_ternary t[16], const int code[16], uint16_t d) {
-    for (int k = 0; k < 4; k++) b->scales[k] = (uint16_t)((d >> 4 * k & 15) << 12);
-    for (int j = 0; j < 16; j++) {
-        b->scales[j / 4] |= (uint16_t)(code[j] << j % 4 * 3);
-        for (int g = 0; g < 2; g++) {
-            b->qs[2 * j + g] = (uint8_t)t[j].index[g];
-            b->qh[j] |= (uint8_t)((t[j].index[g] >> 8 | t[j].down[g] << 3) << 4 * g);
-        }
-    }
-}
-
 static void block_iq1_m(lcy_block_iq1_m *b, const float *x, const float *q, const lcy_neighbours *near) {
     const float sigma2 = 2 * lcy_sum_squares(256, x) / 256;
     lcy_iq_ternary t[16];
     float w[256] = {0}, most = 0;
-    int code[16];
+    uint16_t index[32];
+    uint8_t down[32], code[16];
     memset(t, 0, sizeof t);
     memset(b, 0, sizeof *b);
     for (int j = 0; j < 16; j++) {
@@ -132,8 +134,11 @@ static void block_iq1_m(lcy_block_iq1_m *b, const float *x, const float *q, cons
     }
     if (most == 0) return;
     const float d = most / 15, inverse = 1 / d;
-    for (int j = 0; j < 16; j++) code[j] = lcy_clamp(lcy_nearest(0.5f * (inverse * t[j].scale - 1)), 0, 7);
-    pack_iq1_m(b, t, code, lcy_f32_to_f16(refit_iq1_m(t, code, x, w, d) * 1.1125f));
+    for (int j = 0; j < 16; j++) {
+        code[j] = (uint8_t)lcy_clamp(lcy_nearest(0.5f * (inverse * t[j].scale - 1)), 0, 7);
+        for (int g = 0; g < 2; g++) index[2 * j + g] = t[j].index[g], down[2 * j + g] = t[j].down[g];
+    }
+    lcy_pack_iq1_m(b, lcy_f32_to_f16(refit_iq1_m(t, code, x, w, d) * 1.1125f), index, down, code);
 }
 
 static lcy_status quantize_iq1_m(int64_t rows, int64_t n, void *y, const float *x, const float *imatrix) {

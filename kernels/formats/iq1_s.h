@@ -14,6 +14,19 @@
 typedef struct { uint16_t d; uint8_t qs[32]; uint16_t qh[8]; } lcy_block_iq1_s;
 LCY_SIZE(lcy_block_iq1_s, 50);
 
+/* index: of each group of 8; down, code: of each 32 */
+static inline void lcy_pack_iq1_s(lcy_block_iq1_s *b, uint16_t d, const uint16_t index[32], const uint8_t down[8],
+                                  const uint8_t code[8]) {
+    b->d = d;
+    for (int j = 0; j < 8; j++) {
+        b->qh[j] = (uint16_t)(code[j] << 12 | down[j] << 15);
+        for (int g = 0; g < 4; g++) {
+            b->qs[4 * j + g] = (uint8_t)index[4 * j + g];
+            b->qh[j] |= (uint16_t)(index[4 * j + g] >> 8 << 3 * g);
+        }
+    }
+}
+
 #ifdef LCY_REFERENCE
 #include "common/iq_block.h"
 #include "common/iq_short.h"
@@ -61,6 +74,8 @@ static void cut_iq1_s(lcy_iq_ternary *t, const float *x, const float *w) {
 static void block_iq1_s(lcy_block_iq1_s *b, const float *x, const float *q, const lcy_neighbours *near) {
     const float sigma2 = 2 * lcy_sum_squares(256, x) / 256;
     lcy_iq_ternary t[8];
+    uint16_t index[32];
+    uint8_t down[8], code[8];
     float most = 0;
     memset(t, 0, sizeof t);
     memset(b, 0, sizeof *b);
@@ -75,15 +90,12 @@ static void block_iq1_s(lcy_block_iq1_s *b, const float *x, const float *q, cons
     }
     if (most == 0) return;
     const float d = most / 15, inverse = 1 / d;
-    b->d = lcy_f32_to_f16(d * 1.125f);
     for (int j = 0; j < 8; j++) {
-        const int code = lcy_clamp(lcy_nearest(0.5f * (inverse * t[j].scale - 1)), 0, 7);
-        b->qh[j] = (uint16_t)(code << 12 | t[j].down[0] << 15);
-        for (int g = 0; g < 4; g++) {
-            b->qs[4 * j + g] = (uint8_t)t[j].index[g];
-            b->qh[j] |= (uint16_t)(t[j].index[g] >> 8 << 3 * g);
-        }
+        code[j] = (uint8_t)lcy_clamp(lcy_nearest(0.5f * (inverse * t[j].scale - 1)), 0, 7);
+        down[j] = t[j].down[0];
+        memcpy(index + 4 * j, t[j].index, sizeof t[j].index);
     }
+    lcy_pack_iq1_s(b, lcy_f32_to_f16(d * 1.125f), index, down, code);
 }
 
 static lcy_status quantize_iq1_s(int64_t rows, int64_t n, void *y, const float *x, const float *imatrix) {

@@ -11,13 +11,29 @@
 
 #include "../lcy.h"
 #include "../scalar.h"
+#include "common/iq_fit.h"
 
 typedef struct { uint16_t d; uint8_t qs[32], signs[32], qh[8], scales[8]; } lcy_block_iq2_s;
 LCY_SIZE(lcy_block_iq2_s, 82);
 
+static const lcy_iq_rule lcy_rule_iq2_s = {
+    .book = LCY_BOOK_IQ2_S, .width = 8, .size = 16, .digits = 3, .trials = 9, .trial_step = 0.1f,
+    .sigma = 2, .flat = 0.25f, .again = LCY_IQ_AGAIN_SNAPPED, .fudge = 0.9875f,
+};
+
+static inline void lcy_pack_iq2_s(void *block, const lcy_iq_fitted *f) {
+    lcy_block_iq2_s *b = block;
+    memset(b->qh, 0, sizeof b->qh);
+    b->d = f->d;
+    for (int g = 0; g < 32; g++) {
+        b->qs[g] = (uint8_t)f->index[g];
+        b->qh[g / 4] |= (uint8_t)(f->index[g] >> 8 << g % 4 * 2);
+        b->signs[g] = f->signs[g];
+    }
+    lcy_iq_pack_codes(16, b->scales, f->code);
+}
+
 #ifdef LCY_REFERENCE
-#include "common/iq_block.h"
-#include "common/iq_fit.h"
 #include "common/iq_points.h"
 #include "common/iq_short.h"
 
@@ -35,24 +51,8 @@ static void to_float_iq2_s(int64_t n, float *y, const void *x) {
     lcy_iq_to_float(n, y, x, sizeof(lcy_block_iq2_s), unpack_iq2_s, 0.125f);
 }
 
-static void pack_iq2_s(void *block, const lcy_iq_fitted *f) {
-    lcy_block_iq2_s *b = block;
-    memset(b->qh, 0, sizeof b->qh);
-    b->d = f->d;
-    for (int g = 0; g < 32; g++) {
-        b->qs[g] = (uint8_t)f->index[g];
-        b->qh[g / 4] |= (uint8_t)(f->index[g] >> 8 << g % 4 * 2);
-        b->signs[g] = f->signs[g];
-    }
-    lcy_iq_pack_codes(16, b->scales, f->code);
-}
-
 static lcy_status quantize_iq2_s(int64_t rows, int64_t n, void *y, const float *x, const float *imatrix) {
-    static const lcy_iq_rule rule = {
-        .book = LCY_BOOK_IQ2_S, .width = 8, .size = 16, .digits = 3, .trials = 9, .trial_step = 0.1f,
-        .sigma = 2, .flat = 0.25f, .again = LCY_IQ_AGAIN_SNAPPED, .fudge = 0.9875f,
-    };
-    return lcy_iq_quantize(rows, n, sizeof(lcy_block_iq2_s), y, x, imatrix, &rule, pack_iq2_s);
+    return lcy_iq_quantize(rows, n, sizeof(lcy_block_iq2_s), y, x, imatrix, &lcy_rule_iq2_s, lcy_pack_iq2_s);
 }
 
 static void from_float_iq2_s(int64_t n, void *y, const float *x) { quantize_iq2_s(1, n, y, x, NULL); }

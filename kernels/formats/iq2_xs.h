@@ -9,13 +9,24 @@
 
 #include "../lcy.h"
 #include "../scalar.h"
+#include "common/iq_fit.h"
 
 typedef struct { uint16_t d; uint16_t qs[32]; uint8_t scales[8]; } lcy_block_iq2_xs;
 LCY_SIZE(lcy_block_iq2_xs, 74);
 
+static const lcy_iq_rule lcy_rule_iq2_xs = {
+    .book = LCY_BOOK_IQ2_XS, .width = 8, .size = 16, .digits = 3, .even_signs = 1,
+    .trials = 9, .trial_step = 0.1f, .sigma = 1, .again = LCY_IQ_AGAIN_SNAPPED, .fudge = 1,
+};
+
+static inline void lcy_pack_iq2_xs(void *block, const lcy_iq_fitted *f) {
+    lcy_block_iq2_xs *b = block;
+    b->d = f->d;
+    for (int g = 0; g < 32; g++) b->qs[g] = (uint16_t)(f->index[g] | (f->signs[g] & 127) << 9);
+    lcy_iq_pack_codes(16, b->scales, f->code);
+}
+
 #ifdef LCY_REFERENCE
-#include "common/iq_block.h"
-#include "common/iq_fit.h"
 #include "common/iq_points.h"
 #include "common/iq_short.h"
 
@@ -31,20 +42,9 @@ static void to_float_iq2_xs(int64_t n, float *y, const void *x) {
     lcy_iq_to_float(n, y, x, sizeof(lcy_block_iq2_xs), unpack_iq2_xs, 0.125f);
 }
 
-static void pack_iq2_xs(void *block, const lcy_iq_fitted *f) {
-    lcy_block_iq2_xs *b = block;
-    b->d = f->d;
-    for (int g = 0; g < 32; g++) b->qs[g] = (uint16_t)(f->index[g] | (f->signs[g] & 127) << 9);
-    lcy_iq_pack_codes(16, b->scales, f->code);
-}
-
 static lcy_status quantize_iq2_xs(int64_t rows, int64_t n, void *y, const float *x, const float *imatrix) {
-    static const lcy_iq_rule rule = {
-        .book = LCY_BOOK_IQ2_XS, .width = 8, .size = 16, .digits = 3, .even_signs = 1,
-        .trials = 9, .trial_step = 0.1f, .sigma = 1, .again = LCY_IQ_AGAIN_SNAPPED, .fudge = 1,
-    };
     if (!imatrix) return LCY_E_ARG;
-    return lcy_iq_quantize(rows, n, sizeof(lcy_block_iq2_xs), y, x, imatrix, &rule, pack_iq2_xs);
+    return lcy_iq_quantize(rows, n, sizeof(lcy_block_iq2_xs), y, x, imatrix, &lcy_rule_iq2_xs, lcy_pack_iq2_xs);
 }
 
 static float dot_iq2_xs(int64_t n, const void *w, const void *x) {

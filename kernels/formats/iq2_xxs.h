@@ -9,13 +9,31 @@
 
 #include "../lcy.h"
 #include "../scalar.h"
+#include "common/iq_fit.h"
 
 typedef struct { uint16_t d; uint16_t qs[32]; } lcy_block_iq2_xxs;
 LCY_SIZE(lcy_block_iq2_xxs, 66);
 
+static const lcy_iq_rule lcy_rule_iq2_xxs = {
+    .book = LCY_BOOK_IQ2_XXS, .width = 8, .size = 32, .digits = 3, .even_signs = 1,
+    .trials = 6, .trial_step = 0.1f, .sigma = 1, .guess_by_fit = 1, .again = LCY_IQ_AGAIN_ALL, .fudge = 1,
+};
+
+/* index and sign words, scale codes on top */
+static inline void lcy_pack_iq2_xxs(void *block, const lcy_iq_fitted *f) {
+    lcy_block_iq2_xxs *b = block;
+    b->d = f->d;
+    for (int j = 0; j < 8; j++) {
+        const uint16_t *i = f->index + 4 * j;
+        const uint32_t signs = lcy_iq_sevens(f->signs + 4 * j) | (uint32_t)f->code[j] << 28;
+        b->qs[4 * j] = (uint16_t)(i[0] | i[1] << 8);
+        b->qs[4 * j + 1] = (uint16_t)(i[2] | i[3] << 8);
+        b->qs[4 * j + 2] = (uint16_t)signs;
+        b->qs[4 * j + 3] = (uint16_t)(signs >> 16);
+    }
+}
+
 #ifdef LCY_REFERENCE
-#include "common/iq_block.h"
-#include "common/iq_fit.h"
 #include "common/iq_points.h"
 #include "common/iq_short.h"
 
@@ -35,27 +53,9 @@ static void to_float_iq2_xxs(int64_t n, float *y, const void *x) {
     lcy_iq_to_float(n, y, x, sizeof(lcy_block_iq2_xxs), unpack_iq2_xxs, 0.125f);
 }
 
-/* index and sign words, scale codes on top */
-static void pack_iq2_xxs(void *block, const lcy_iq_fitted *f) {
-    lcy_block_iq2_xxs *b = block;
-    b->d = f->d;
-    for (int j = 0; j < 8; j++) {
-        const uint16_t *i = f->index + 4 * j;
-        const uint32_t signs = lcy_iq_sevens(f->signs + 4 * j) | (uint32_t)f->code[j] << 28;
-        b->qs[4 * j] = (uint16_t)(i[0] | i[1] << 8);
-        b->qs[4 * j + 1] = (uint16_t)(i[2] | i[3] << 8);
-        b->qs[4 * j + 2] = (uint16_t)signs;
-        b->qs[4 * j + 3] = (uint16_t)(signs >> 16);
-    }
-}
-
 static lcy_status quantize_iq2_xxs(int64_t rows, int64_t n, void *y, const float *x, const float *imatrix) {
-    static const lcy_iq_rule rule = {
-        .book = LCY_BOOK_IQ2_XXS, .width = 8, .size = 32, .digits = 3, .even_signs = 1,
-        .trials = 6, .trial_step = 0.1f, .sigma = 1, .guess_by_fit = 1, .again = LCY_IQ_AGAIN_ALL, .fudge = 1,
-    };
     if (!imatrix) return LCY_E_ARG;
-    return lcy_iq_quantize(rows, n, sizeof(lcy_block_iq2_xxs), y, x, imatrix, &rule, pack_iq2_xxs);
+    return lcy_iq_quantize(rows, n, sizeof(lcy_block_iq2_xxs), y, x, imatrix, &lcy_rule_iq2_xxs, lcy_pack_iq2_xxs);
 }
 
 static float dot_iq2_xxs(int64_t n, const void *w, const void *x) {

@@ -11,13 +11,34 @@
 
 #include "../lcy.h"
 #include "../scalar.h"
+#include "common/iq_fit.h"
 
 typedef struct { uint16_t d; uint8_t qs[64], qh[8], signs[32], scales[4]; } lcy_block_iq3_s;
 LCY_SIZE(lcy_block_iq3_s, 110);
 
+static const lcy_iq_rule lcy_rule_iq3_s = {
+    .book = LCY_BOOK_IQ3_S, .width = 4, .size = 32, .digits = 8, .trials = 9, .trial_step = 0.2f,
+    .sigma = 2, .again = LCY_IQ_AGAIN_ALL_IF_SNAPPED, .fudge = 1.033f,
+};
+
+/* The reference does not advance past an all-zero 32 in qs and signs (it does in qh and scales): what follows lies one
+ * place early, and files hold it so. */
+static inline void lcy_pack_iq3_s(void *block, const lcy_iq_fitted *f) {
+    lcy_block_iq3_s *b = block;
+    memset(b, 0, sizeof *b);
+    b->d = f->d;
+    for (int j = 0, at = 0; j < 8; j++) {
+        if (f->zero[j]) continue;
+        for (int k = 0; k < 8; k++) {
+            b->qs[8 * at + k] = (uint8_t)f->index[8 * j + k];
+            b->qh[j] |= (uint8_t)(f->index[8 * j + k] >> 8 << k);
+        }
+        memcpy(b->signs + 4 * at++, f->signs + 4 * j, 4);
+    }
+    lcy_iq_pack_codes(8, b->scales, f->code);
+}
+
 #ifdef LCY_REFERENCE
-#include "common/iq_block.h"
-#include "common/iq_fit.h"
 #include "common/iq_points.h"
 #include "common/iq_short.h"
 
@@ -35,29 +56,8 @@ static void to_float_iq3_s(int64_t n, float *y, const void *x) {
     lcy_iq_to_float(n, y, x, sizeof(lcy_block_iq3_s), unpack_iq3_s, 1.0f);
 }
 
-/* The reference does not advance past an all-zero 32 in qs and signs (it does in qh and scales): what follows lies one
- * place early, and files hold it so. */
-static void pack_iq3_s(void *block, const lcy_iq_fitted *f) {
-    lcy_block_iq3_s *b = block;
-    memset(b, 0, sizeof *b);
-    b->d = f->d;
-    for (int j = 0, at = 0; j < 8; j++) {
-        if (f->zero[j]) continue;
-        for (int k = 0; k < 8; k++) {
-            b->qs[8 * at + k] = (uint8_t)f->index[8 * j + k];
-            b->qh[j] |= (uint8_t)(f->index[8 * j + k] >> 8 << k);
-        }
-        memcpy(b->signs + 4 * at++, f->signs + 4 * j, 4);
-    }
-    lcy_iq_pack_codes(8, b->scales, f->code);
-}
-
 static lcy_status quantize_iq3_s(int64_t rows, int64_t n, void *y, const float *x, const float *imatrix) {
-    static const lcy_iq_rule rule = {
-        .book = LCY_BOOK_IQ3_S, .width = 4, .size = 32, .digits = 8, .trials = 9, .trial_step = 0.2f,
-        .sigma = 2, .again = LCY_IQ_AGAIN_ALL_IF_SNAPPED, .fudge = 1.033f,
-    };
-    return lcy_iq_quantize(rows, n, sizeof(lcy_block_iq3_s), y, x, imatrix, &rule, pack_iq3_s);
+    return lcy_iq_quantize(rows, n, sizeof(lcy_block_iq3_s), y, x, imatrix, &lcy_rule_iq3_s, lcy_pack_iq3_s);
 }
 
 static void from_float_iq3_s(int64_t n, void *y, const float *x) { quantize_iq3_s(1, n, y, x, NULL); }

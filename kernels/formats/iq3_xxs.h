@@ -9,13 +9,28 @@
 
 #include "../lcy.h"
 #include "../scalar.h"
+#include "common/iq_fit.h"
 
 typedef struct { uint16_t d; uint8_t qs[64]; uint16_t signs[16]; } lcy_block_iq3_xxs;
 LCY_SIZE(lcy_block_iq3_xxs, 98);
 
+static const lcy_iq_rule lcy_rule_iq3_xxs = {
+    .book = LCY_BOOK_IQ3_XXS, .width = 4, .size = 32, .digits = 8, .even_signs = 1,
+    .trials = 15, .trial_step = 0.2f, .sigma = 2, .again = LCY_IQ_AGAIN_SNAPPED, .fudge = 1.0125f,
+};
+
+static inline void lcy_pack_iq3_xxs(void *block, const lcy_iq_fitted *f) {
+    lcy_block_iq3_xxs *b = block;
+    b->d = f->d;
+    for (int g = 0; g < 64; g++) b->qs[g] = (uint8_t)f->index[g];
+    for (int j = 0; j < 8; j++) {
+        const uint32_t word = lcy_iq_sevens(f->signs + 4 * j) | (uint32_t)f->code[j] << 28;
+        b->signs[2 * j] = (uint16_t)word;
+        b->signs[2 * j + 1] = (uint16_t)(word >> 16);
+    }
+}
+
 #ifdef LCY_REFERENCE
-#include "common/iq_block.h"
-#include "common/iq_fit.h"
 #include "common/iq_points.h"
 #include "common/iq_short.h"
 
@@ -34,23 +49,8 @@ static void to_float_iq3_xxs(int64_t n, float *y, const void *x) {
     lcy_iq_to_float(n, y, x, sizeof(lcy_block_iq3_xxs), unpack_iq3_xxs, 0.25f);
 }
 
-static void pack_iq3_xxs(void *block, const lcy_iq_fitted *f) {
-    lcy_block_iq3_xxs *b = block;
-    b->d = f->d;
-    for (int g = 0; g < 64; g++) b->qs[g] = (uint8_t)f->index[g];
-    for (int j = 0; j < 8; j++) {
-        const uint32_t word = lcy_iq_sevens(f->signs + 4 * j) | (uint32_t)f->code[j] << 28;
-        b->signs[2 * j] = (uint16_t)word;
-        b->signs[2 * j + 1] = (uint16_t)(word >> 16);
-    }
-}
-
 static lcy_status quantize_iq3_xxs(int64_t rows, int64_t n, void *y, const float *x, const float *imatrix) {
-    static const lcy_iq_rule rule = {
-        .book = LCY_BOOK_IQ3_XXS, .width = 4, .size = 32, .digits = 8, .even_signs = 1,
-        .trials = 15, .trial_step = 0.2f, .sigma = 2, .again = LCY_IQ_AGAIN_SNAPPED, .fudge = 1.0125f,
-    };
-    return lcy_iq_quantize(rows, n, sizeof(lcy_block_iq3_xxs), y, x, imatrix, &rule, pack_iq3_xxs);
+    return lcy_iq_quantize(rows, n, sizeof(lcy_block_iq3_xxs), y, x, imatrix, &lcy_rule_iq3_xxs, lcy_pack_iq3_xxs);
 }
 
 static void from_float_iq3_xxs(int64_t n, void *y, const float *x) { quantize_iq3_xxs(1, n, y, x, NULL); }

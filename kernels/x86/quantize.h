@@ -58,24 +58,30 @@ LCY_INLINE vf through_half(uint16_t out[V_ROWS], vf a) {
 /* count blocks -> y. x, q: elements, imatrix values, q NULL: no imatrix */
 typedef void (*many_blocks_fn)(int count, uint8_t *y, const vf *x, const vf *q);
 
-LCY_INLINE lcy_status rows_of_k(int64_t rows, int64_t n, size_t bytes, uint8_t *y, const float *x,
-                                const float *imatrix, many_blocks_fn fit) {
-    if (rows < 0 || n < 0 || n % 256) return LCY_E_ARG;
-    const int64_t in_row = n / 256, blocks = rows * in_row;
+/* Rows of blocks of `size` elements, 32 or 256, each of which is fitted for itself. */
+LCY_INLINE lcy_status rows_of_blocks(int size, int64_t rows, int64_t n, size_t bytes, uint8_t *y, const float *x,
+                                     const float *imatrix, many_blocks_fn fit) {
+    if (rows < 0 || n < 0 || n % size) return LCY_E_ARG;
+    const int64_t in_row = n / size, blocks = rows * in_row;
     for (int64_t b = 0; b < blocks; b += V_ROWS) {
         const int count = blocks - b < V_ROWS ? (int)(blocks - b) : V_ROWS;
         const float *px[V_ROWS], *pq[V_ROWS];
         vf xs[256], qs[256];
         for (int l = 0; l < V_ROWS; l++) {
             const int64_t at = b + (l < count ? l : count - 1);
-            px[l] = x + 256 * at;
-            pq[l] = imatrix ? imatrix + at % in_row * 256 : NULL;
+            px[l] = x + size * at;
+            pq[l] = imatrix ? imatrix + at % in_row * size : NULL;
         }
-        turn_in(256, xs, px);
-        if (imatrix) turn_in(256, qs, pq);
+        turn_in(size, xs, px);
+        if (imatrix) turn_in(size, qs, pq);
         fit(count, y + b * (int64_t)bytes, xs, imatrix ? qs : NULL);
     }
     return LCY_OK;
+}
+
+LCY_INLINE lcy_status rows_of_k(int64_t rows, int64_t n, size_t bytes, uint8_t *y, const float *x,
+                                const float *imatrix, many_blocks_fn fit) {
+    return rows_of_blocks(256, rows, n, bytes, y, x, imatrix, fit);
 }
 
 /* ---- Q2_K, Q4_K, Q5_K ---- */
@@ -313,6 +319,23 @@ static vf many_round_affine(vi L[32], const vf *x, int most, vf *low) {
     return d;
 }
 
+/* lcy_pack_nibbles32, four bytes of each block together */
+LCY_INLINE void nibbles_in(uint32_t qs[4][V_ROWS], const vi L[32]) {
+    for (int k = 0; k < 4; k++) {
+        vi word = v_zero();
+        for (int j = 0; j < 4; j++) {
+            const vi low = v_and(L[4 * k + j], v_set32(15)), high = v_and(L[4 * k + j + 16], v_set32(15));
+            word = v_or(word, v_shl32(v_or(low, v_shl32(high, 4)), 8 * j));
+        }
+        v_store(qs[k], word);
+    }
+}
+
+/* and those of block l */
+LCY_INLINE void nibbles_out(uint8_t qs[16], const uint32_t words[4][V_ROWS], int l) {
+    for (int k = 0; k < 4; k++) memcpy(qs + 4 * k, &words[k][l], 4);
+}
+
 typedef struct {
     uint16_t d[V_ROWS], m[V_ROWS];
     uint32_t qh[V_ROWS], qs[4][V_ROWS];
@@ -330,35 +353,24 @@ static void many_fit_legacy(many_legacy_blocks *b, const vf *x, const vf *w, int
     }
     v_store_halves(b->d, d);
     v_store_halves(b->m, m);
-    for (int k = 0; k < 4; k++) {
-        vi word = v_zero();
-        for (int j = 0; j < 4; j++) {
-            const vi low = v_and(L[4 * k + j], v_set32(15)), high = v_and(L[4 * k + j + 16], v_set32(15));
-            word = v_or(word, v_shl32(v_or(low, v_shl32(high, 4)), 8 * j));
-        }
-        v_store(b->qs[k], word);
-    }
+    nibbles_in(b->qs, L);
     if (bits == 4) return;
     for (int i = 0; i < 32; i++) fifth = v_or(fifth, v_shl32(v_and(v_shr32(L[i], 4), v_set32(1)), i));
     v_store(b->qh, fifth);
-}
-
-LCY_INLINE void nibbles_out(uint8_t qs[16], const many_legacy_blocks *b, int l) {
-    for (int k = 0; k < 4; k++) memcpy(qs + 4 * k, &b->qs[k][l], 4);
 }
 
 static void many_q4_0(int count, uint8_t *y, const vf *x, const vf *w) {
     lcy_block_q4_0 *b = (lcy_block_q4_0 *)y;
     many_legacy_blocks fit;
     many_fit_legacy(&fit, x, w, 4, 0);
-    for (int l = 0; l < count; l++, b++) b->d = fit.d[l], nibbles_out(b->qs, &fit, l);
+    for (int l = 0; l < count; l++, b++) b->d = fit.d[l], nibbles_out(b->qs, fit.qs, l);
 }
 
 static void many_q4_1(int count, uint8_t *y, const vf *x, const vf *w) {
     lcy_block_q4_1 *b = (lcy_block_q4_1 *)y;
     many_legacy_blocks fit;
     many_fit_legacy(&fit, x, w, 4, 1);
-    for (int l = 0; l < count; l++, b++) b->d = fit.d[l], b->m = fit.m[l], nibbles_out(b->qs, &fit, l);
+    for (int l = 0; l < count; l++, b++) b->d = fit.d[l], b->m = fit.m[l], nibbles_out(b->qs, fit.qs, l);
 }
 
 static void many_q5_0(int count, uint8_t *y, const vf *x, const vf *w) {
@@ -366,7 +378,7 @@ static void many_q5_0(int count, uint8_t *y, const vf *x, const vf *w) {
     many_legacy_blocks fit;
     many_fit_legacy(&fit, x, w, 5, 0);
     for (int l = 0; l < count; l++, b++) {
-        b->d = fit.d[l], nibbles_out(b->qs, &fit, l);
+        b->d = fit.d[l], nibbles_out(b->qs, fit.qs, l);
         memcpy(b->qh, fit.qh + l, 4);
     }
 }
@@ -376,7 +388,7 @@ static void many_q5_1(int count, uint8_t *y, const vf *x, const vf *w) {
     many_legacy_blocks fit;
     many_fit_legacy(&fit, x, w, 5, 1);
     for (int l = 0; l < count; l++, b++) {
-        b->d = fit.d[l], b->m = fit.m[l], nibbles_out(b->qs, &fit, l);
+        b->d = fit.d[l], b->m = fit.m[l], nibbles_out(b->qs, fit.qs, l);
         memcpy(b->qh, fit.qh + l, 4);
     }
 }
@@ -436,6 +448,8 @@ static lcy_status V_NAME(quantize_f16)(int64_t rows, int64_t n, void *y, const f
     return LCY_OK;
 }
 
+#include "iq_quantize.h"
+
 static void fill_quantizers(lcy_kernels *k) {
     k->quantize[LCY_F16] = V_NAME(quantize_f16);
     k->quantize[LCY_Q4_0] = V_NAME(quantize_q4_0);
@@ -448,6 +462,7 @@ static void fill_quantizers(lcy_kernels *k) {
     k->quantize[LCY_Q4_K] = V_NAME(quantize_q4_k);
     k->quantize[LCY_Q5_K] = V_NAME(quantize_q5_k);
     k->quantize[LCY_Q6_K] = V_NAME(quantize_q6_k);
+    fill_iq_quantizers(k);
 }
 
 #endif

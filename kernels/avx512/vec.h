@@ -15,6 +15,8 @@
 #define V_NAME(name) name##_avx512
 #define V_ROWS 16
 #define V_LANES 4
+#define V_ABREAST 2 /* registers of rows and tokens of a tile of panel.h */
+#define V_TILE 6
 
 typedef __m512i vi;
 typedef __m512 vf;
@@ -68,6 +70,9 @@ LCY_INLINE vi v_shr32_halves(vi a, int first, int step) {
     const vi n = _mm512_inserti64x4(v_set32(first), _mm256_set1_epi32(first + step), 1);
     return v_shr32_by(a, n);
 }
+LCY_INLINE vi v_andnot(vi a, vi b) { return _mm512_andnot_si512(a, b); }
+LCY_INLINE vi v_mul16(vi a, vi b) { return _mm512_mullo_epi16(a, b); }
+LCY_INLINE vi v_add8(vi a, vi b) { return _mm512_add_epi8(a, b); }
 LCY_INLINE vi v_sub8(vi a, vi b) { return _mm512_sub_epi8(a, b); }
 LCY_INLINE vi v_shuffle8(vi table, vi index) { return _mm512_shuffle_epi8(table, index); }
 LCY_INLINE vi v_unpack_low8(vi a, vi b) { return _mm512_unpacklo_epi8(a, b); }
@@ -129,6 +134,17 @@ LCY_INLINE void v_dot_few(vi sum[], const vi codes[8], int tokens, const int8_t 
     for (int t = 0; t < tokens && tokens <= 2; t++) sum[t] = v_add32(sum[t], other[t]);
 }
 
+/* For panel.h. A part adds products of codes and activations (v_same4 of four of them); here in 32 bits, from wherever
+ * it starts, over any number of groups. */
+#define V_PANELS 1
+#define V_STARTS 1
+#define V_FOLDED_OFFSET 127
+LCY_INLINE int v_run(int most) { (void)most; return 8; }
+LCY_INLINE vi v_part(vi acc, vi codes, vi q) { return _mm512_dpbusd_epi32(acc, codes, q); }
+LCY_INLINE vi v_part_signed(vi acc, vi codes, vi q) { return v_part(acc, codes, q); } /* they were shifted up */
+LCY_INLINE vi v_part_scaled(vi acc, vi part, vi scale) { return v_add32(acc, _mm512_mullo_epi32(part, scale)); }
+LCY_INLINE vi v_widen(vi acc, vi part) { return v_add32(acc, part); }
+
 /* ---- lanes -> one block or row per 32-bit element ---- */
 
 LCY_INLINE vi v_low32(vi a, vi b) { return _mm512_unpacklo_epi32(a, b); }
@@ -153,6 +169,12 @@ LCY_INLINE vf v_addf(vf a, vf b) { return _mm512_add_ps(a, b); }
 LCY_INLINE vf v_subf(vf a, vf b) { return _mm512_sub_ps(a, b); }
 LCY_INLINE vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 LCY_INLINE vf v_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
+
+/* lanes from..to - 1 of a register */
+typedef __mmask16 v_some;
+LCY_INLINE v_some v_some_of(int from, int to) { return (v_some)((1u << to) - (1u << from)); }
+LCY_INLINE vf v_load_some(const float *p, v_some m) { return _mm512_maskz_loadu_ps(m, p); }
+LCY_INLINE void v_store_some(float *p, vf a, v_some m) { _mm512_mask_storeu_ps(p, m, a); }
 
 /* V_ROWS x V_ROWS */
 LCY_INLINE void v_transpose_square(vf a[V_ROWS]) {

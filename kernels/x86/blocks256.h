@@ -264,12 +264,31 @@ LCY_INLINE void v_tile256_short(v_format256 f, int64_t k, v_tile t, const lcy_bl
     v_keep(out, sum, keep);
 }
 
+#if V_PANELS
+#include "panel256.h"
+#define V_MANY256_FN(name) V_NAME(many_##name)
+#define V_MANY256(name)                                                                                              \
+    static __attribute__((noinline)) void V_NAME(fill_##name)(v_panel256 *p, int r, int blocks, v_tile t) {          \
+        v_fill_k(p, r, v_##name, blocks, t);                                                                         \
+    }                                                                                                                \
+    V_SPAN256_FN(name, v_shape_k(v_##name))                                                                          \
+    static void V_NAME(many_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,        \
+                                    const void *x, int64_t x_stride, float *out, int64_t out_stride) {               \
+        v_many256(v_shape_k(v_##name), (size_t)v_##name.bytes, 1, V_NAME(fill_##name), V_NAME(span_##name), k, rows, \
+                  tokens, w, w_stride, x, x_stride, out, out_stride);                                                \
+    }
+#else
+#define V_MANY256_FN(name) NULL
+#define V_MANY256(name)
+#endif
+
 /* ---- the product ---- */
 
 typedef struct {
     void (*one)(int rows, const uint8_t *w, int64_t w_stride, const v_token256 *x, float *out);
     void (*tile)(float acc[][V_ROWS], int tokens, v_tile t, const v_pack256 *p);
     void (*short_row)(int64_t k, v_tile t, const lcy_block_q8_k *x, float *out, int keep);
+    lcy_matmul_fn many; /* NULL: bands */
 } v_kernels256;
 
 LCY_INLINE void v_band256(v_format256 f, v_kernels256 kernel, int64_t k, int64_t rows, int tokens, const uint8_t *w,
@@ -305,6 +324,10 @@ LCY_INLINE void v_matmul256(v_format256 f, v_kernels256 kernel, int64_t k, int64
             kernel.one(rows - r < V_ROWS ? (int)(rows - r) : V_ROWS, w + r * w_stride, w_stride, &token, out + r);
         return;
     }
+    if (kernel.many && tokens >= V_MANY) {
+        kernel.many(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);
+        return;
+    }
     for (int64_t r = 0; r < rows; r += V_TILES * V_ROWS) {
         const int64_t band = rows - r < V_TILES * V_ROWS ? rows - r : V_TILES * V_ROWS;
         for (int64_t t = 0; t < tokens; t += V_TOKENS) {
@@ -328,9 +351,11 @@ LCY_INLINE void v_matmul256(v_format256 f, v_kernels256 kernel, int64_t k, int64
                                                                float *out, int keep) {                               \
         v_tile256_short(v_##name, k, t, x, out, keep);                                                               \
     }                                                                                                                \
+    V_MANY256(name)                                                                                                  \
     static void V_NAME(matmul_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,      \
                                       const void *x, int64_t x_stride, float *out, int64_t out_stride) {             \
-        const v_kernels256 kernel = {V_NAME(rows_##name), V_NAME(tile_##name), V_NAME(short_##name)};                \
+        const v_kernels256 kernel = {V_NAME(rows_##name), V_NAME(tile_##name), V_NAME(short_##name),                 \
+                                     V_MANY256_FN(name)};                                                            \
         v_matmul256(v_##name, kernel, k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);                   \
     }
 V_MATMUL256(q2_k)

@@ -125,7 +125,7 @@ LCY_INLINE void v_tile32_short(v_format32 f, int64_t k, v_tile t, const uint8_t 
     v_keep(out, f.has_min ? v_addf(sum, offsets) : sum, keep);
 }
 
-/* ---- many tokens ---- */
+/* ---- some tokens ---- */
 
 enum { V_BLOCKS = 8 };
 
@@ -191,8 +191,29 @@ LCY_INLINE void v_band32(v_format32 f, int64_t k, int64_t rows, int tokens, cons
             memcpy(out + t * out_stride + v_first_row(all, i), acc[i][t], (size_t)all.step * sizeof(float));
 }
 
-LCY_INLINE void v_matmul32(v_format32 f, const v_few32_fn few[V_FEW], int64_t k, int64_t rows, int64_t tokens, const uint8_t *w,
-                           int64_t w_stride, const uint8_t *x, int64_t x_stride, float *out, int64_t out_stride) {
+#if V_PANELS
+#include "panel32.h"
+#define V_MANY32_FN(name) V_NAME(many_##name)
+#define V_MANY32(name)                                                                                               \
+    static __attribute__((noinline)) void V_NAME(span_##name)(                                                       \
+        int wide, const v_panel32 *p, int blocks, const v_activations32 *h, int64_t tokens, const uint8_t *x,        \
+        int64_t x_stride, const v_sums *out) {                                                                       \
+        if (wide == V_ABREAST) v_span32(v_##name, V_ABREAST, p, blocks, h, tokens, x, x_stride, out);                \
+        else v_span32(v_##name, 1, p, blocks, h, tokens, x, x_stride, out);                                          \
+    }                                                                                                                \
+    static void V_NAME(many_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,        \
+                                    const void *x, int64_t x_stride, float *out, int64_t out_stride) {               \
+        v_many32(v_##name, V_NAME(span_##name), k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);         \
+    }
+#else
+#define V_MANY32_FN(name) NULL
+#define V_MANY32(name)
+#endif
+
+/* many: for V_MANY tokens and more; NULL: bands */
+LCY_INLINE void v_matmul32(v_format32 f, const v_few32_fn few[V_FEW], lcy_matmul_fn many, int64_t k, int64_t rows,
+                           int64_t tokens, const uint8_t *w, int64_t w_stride, const uint8_t *x, int64_t x_stride,
+                           float *out, int64_t out_stride) {
     if (f.short_rows && k < LCY_SHORT_ROW) {
         const v_tiling all = v_tiling_of(rows, w, w_stride);
         for (int64_t t = 0; t < tokens; t++)
@@ -203,6 +224,10 @@ LCY_INLINE void v_matmul32(v_format32 f, const v_few32_fn few[V_FEW], int64_t k,
     }
     if (tokens <= V_FEW && k <= 32 * V_FEW_BLOCKS) {
         v_matmul32_few(f, few, k, rows, (int)tokens, w, w_stride, x, x_stride, out, out_stride);
+        return;
+    }
+    if (many && tokens >= V_MANY) {
+        many(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);
         return;
     }
     for (int64_t r = 0; r < rows; r += V_TILES * V_ROWS) {
@@ -216,13 +241,15 @@ LCY_INLINE void v_matmul32(v_format32 f, const v_few32_fn few[V_FEW], int64_t k,
 }
 
 #define V_MATMUL32(name)                                                                                             \
-    V_FEW32(name)                                                                                                       \
+    V_FEW32(name)                                                                                                    \
+    V_MANY32(name)                                                                                                   \
     static void V_NAME(matmul_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,      \
                                       const void *x, int64_t x_stride, float *out, int64_t out_stride) {             \
         if (!v_##name.short_rows) {                                                                                  \
             LCY_SHORT_ROWS_FIRST(name)                                                                               \
         }                                                                                                            \
-        v_matmul32(v_##name, V_NAME(few_##name), k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);       \
+        v_matmul32(v_##name, V_NAME(few_##name), V_MANY32_FN(name), k, rows, tokens, w, w_stride, x, x_stride,        \
+                   out, out_stride);                                                                                 \
     }
 V_MATMUL32(q4_0)
 V_MATMUL32(q4_1)

@@ -23,6 +23,7 @@ typedef struct {
     int bytes, most, sub;  /* of a block; the largest code; weights that share a scale */
     int head_at, d_at;     /* where 16 bytes with the scales lie, and the f16 d (then dmin) */
     int has_min, shift;    /* minimums, or an offset of 1 << shift */
+    int folds;             /* codes x scales fit in a byte, offset or not (panel256.h) */
     int spread, least;     /* V_BYTE_..., V_LEAST_... */
     v_head256 (*head)(vi bytes);
     int (*order)(int n);   /* `dot` meets 16 activations at a time: which ones come n-th */
@@ -182,12 +183,12 @@ LCY_INLINE vi v_codes_q6_k(const v_tile *b, int i, int j, int e) {
 }
 
 static const v_format256 v_q2_k = {
-    .bytes = 84, .most = 3, .sub = 16, .head_at = 0, .d_at = 80, .has_min = 1, .spread = V_BYTE_LOW,
+    .bytes = 84, .most = 3, .sub = 16, .head_at = 0, .d_at = 80, .has_min = 1, .folds = 1, .spread = V_BYTE_LOW,
     .least = V_LEAST_BY_LANE,
     .head = v_head_q2_k, .order = v_order_q2_k, .dot = v_dot_q2_k, .codes = v_codes_q2_k,
 };
 static const v_format256 v_q3_k = {
-    .bytes = 110, .most = 7, .sub = 16, .head_at = 94, .d_at = 108, .shift = 2, .spread = V_BYTE_HIGH,
+    .bytes = 110, .most = 7, .sub = 16, .head_at = 94, .d_at = 108, .shift = 2, .folds = 1, .spread = V_BYTE_HIGH,
     .head = v_head_q3_k, .order = v_order_q2_k, .dot = v_dot_q3_k, .codes = v_codes_q3_k,
 };
 static const v_format256 v_q4_k = {

@@ -9,6 +9,7 @@
 #define LCY_X86_TILES_H
 
 enum { V_TOKENS = 64, V_TILES = 16 }; /* what a band of many tokens holds: tokens, tiles of rows */
+enum { V_MANY = 9 }; /* tokens from which unpacking weights into panels pays (panel.h), where a level has V_PANELS */
 
 /* Weights that will be needed soon: a page ahead, into the second-level cache. */
 LCY_INLINE void v_ask_ahead(const uint8_t *p, int bytes) {

@@ -127,6 +127,20 @@ def test_any_count_of_rows_and_tokens(level, table, fmt):
 
 
 @each_product
+def test_many_tokens(level, table, fmt):
+    """Widths on both sides of every change of kernel, rows that fill no tile, worst codes between random ones."""
+    rng = np.random.default_rng(11)
+    with_ = lcy.lib.lcy_format_of(fmt.dot_with).contents
+    for n, rows, widths in ((LONG, 37, (7, 8, 9, 10, 11, 33, 512, 523)), (2048, 70, (12, 33)), (5632, 35, (9, 64))):
+        w, x = random_weights(fmt, rng, rows, n), lcy.from_float(with_, rng.standard_normal((max(widths), n)))
+        w[rows // 2:rows // 2 + 5] = worst_weights(fmt, 5, n)
+        x[1:5] = worst_activations(with_, 4, n)
+        want = expected(fmt, n, w, x)
+        for tokens in widths:
+            same_bits(lcy.matmul(table.matmul[fmt.type], n, w, x[:tokens]), want[:tokens])
+
+
+@each_product
 def test_long_rows(level, table, fmt):
     """Rows of real models, rows for fewer tokens at a time than there are, and rows longer than a kernel keeps at all."""
     rng = np.random.default_rng(10)

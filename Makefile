@@ -13,7 +13,7 @@ endif
 ifeq ($(origin CC),default)
 CC      = gcc
 endif
-TOOLS   = main quantize server imatrix gguf-split tokenize llama-bench
+TOOLS   = main quantize server imatrix gguf-split tokenize llama-bench doctor
 VENV    = .venv/bin/python
 SOURCES = $(shell find kernels llamacy -name '*.[ch]' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi') setup.py
 ASAN    = build/asan

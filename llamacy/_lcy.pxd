@@ -30,11 +30,20 @@ cdef extern from "lcy.h" nogil:
 
 
 cdef extern from "kernels.h" nogil:
+    ctypedef void (*lcy_matmul_fn)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,
+                                   const void *x, int64_t x_stride, float *out, int64_t out_stride)
+
     ctypedef struct lcy_kernels:
+        lcy_matmul_fn *matmul                    # (LCY_TYPE_COUNT), NULL where the format has none
         lcy_to_float_fn *to_float                # (LCY_TYPE_COUNT), NULL where the format has none
         lcy_quantize_fn *quantize                # (LCY_TYPE_COUNT), NULL where the format has none
 
+    ctypedef struct lcy_isa:
+        const char *name
+        uint32_t needs                           # bits of lcy_cpu_features
+
     uint32_t lcy_cpu_features()
+    const lcy_isa *lcy_isa_at(int i)             # weakest first; NULL: no more
     void lcy_kernels_init(lcy_kernels *k, uint32_t cpu)
 
 

@@ -13,19 +13,10 @@ UNITS = {"M": 1 << 20, "G": 1 << 30}
 USAGE = """
 usage: {} [options] GGUF_IN GGUF_OUT
 
-Apply a GGUF operation on IN to OUT.
+Cut a model into several files, or put the parts together again. Files that exist are not overwritten.
 
 options:
-  -h, --help              print this text and exit
-  --version               print build number and compiler and exit
-  --split                 write GGUF_IN as GGUF_OUT-00001-of-0000N.gguf and so on; this is how it is anyway
-  --merge                 write the model whose first part is GGUF_IN as one file, GGUF_OUT
-  --split-max-tensors N   tensors in each part, at most (default: 128)
-  --split-max-size N(M|G) MiB or GiB of tensors in each part, at most; takes the place of --split-max-tensors
-  --no-tensor-first-split no tensors in the first part
-  --dry-run               say what would be written, and write nothing
-
-Files that exist are not overwritten.
+{}
 """
 
 
@@ -79,7 +70,9 @@ def tell(text):
 
 
 def usage(program):
-    return os.fsencode(USAGE.format(program))
+    from .gguf_split_options import OPTIONS
+    from .help import entry
+    return os.fsencode(USAGE.format(program, "\n".join(line for row in OPTIONS for line in entry(row))))
 
 
 # --- words

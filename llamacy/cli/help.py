@@ -1,7 +1,4 @@
-"""--help and docs/main.md, both made from the table of options.
-
-    python -m llamacy.cli.help > docs/main.md
-"""
+"""--help, made from the table of options."""
 
 import os
 
@@ -58,21 +55,6 @@ def wrap(sentence, width):
     return lines
 
 
-def markdown():
-    """The text of docs/main.md (str)."""
-    parts = [INTRODUCTION]
-    for title, _, rows in options.SECTIONS:
-        parts.append(f"## {title[:1].upper()}{title[1:]}\n\n| Flag | Default | Meaning |\n|---|---|---|\n")
-        parts += [f"| {cell(row)} | {code(shown_default(row))} | {plain(row[5])} |\n" for row in rows]
-        parts.append("\n")
-    return "".join(parts).rstrip() + "\n"
-
-
-def cell(row):
-    """The spellings of a flag, each as code, and the name of its value."""
-    return ", ".join(map(code, row[0].split())) + (f" {plain(row[1])}" if row[1] else "")
-
-
 def code(word):
     return f"`{word}`" if word else ""
 
@@ -82,23 +64,3 @@ def plain(sentence):
     for char in "\\|*_<>":
         sentence = sentence.replace(char, "\\" + char)
     return sentence
-
-
-INTRODUCTION = """\
-# The flags of `main`
-
-Made from `llamacy/cli/options.py` by `python -m llamacy.cli.help > docs/main.md`. `./main --help` prints the same, but for
-the flags of a GPU and the old spellings.
-
-A flag is one word and its value the next: no `--flag=value`, no `-n3`, no shortened names. In a word that starts with
-`--` an `_` counts as `-`, except in the log flags. When a flag is repeated the last one holds, unless it says otherwise
-here. Of a number the leading part counts (`5x` is 5); a number that does not fit is an error.
-
-Errors go to stderr, with status 1. The text goes to stdout, and nothing else does. The log goes to stderr and to
-`main.log` in the current folder.
-
-"""
-
-
-if __name__ == "__main__":
-    print(markdown(), end="")

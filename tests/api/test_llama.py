@@ -185,9 +185,9 @@ HELLO = [{"role": "user", "content": "Hello"}]
 
 
 def test_chat_in_json(llama):
-    for wanted in ({"type": "json_object", "schema": {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}},
-                   {"type": "json_schema", "json_schema": {"schema": {"type": "object", "properties": {"a": {"type": "boolean"}},
-                                                                      "required": ["a"]}}}):
+    schema = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
+    for wanted in ({"type": "json_object", "schema": schema},
+                   {"type": "json_schema", "json_schema": {"schema": schema}}):
         answer = llama.create_chat_completion(HELLO, response_format=wanted, max_tokens=40, temperature=0)
         message = answer["choices"][0]["message"]
         assert message["role"] == "assistant" and isinstance(json.loads(message["content"])["a"], bool)
@@ -406,6 +406,7 @@ def test_types(repo, tmp_path):
         "    answer = llama.create_chat_completion([{'role': 'user', 'content': 'a'}])\n"
         "    content: str | None = answer['choices'][0]['message']['content']\n"
         "    llama('a', temprature=1)  # type: ignore[call-overload]\n")
-    out, err, status = mypy.run(["--strict", "--allow-untyped-calls", "--no-warn-return-any", "--python-version", "3.11", "--follow-imports=silent",
-                                 "--cache-dir", str(tmp_path / "cache"), str(repo / "llamacy" / "api"), str(program)])
+    out, err, status = mypy.run(["--strict", "--allow-untyped-calls", "--no-warn-return-any", "--python-version", "3.11",
+                                 "--follow-imports=silent", "--cache-dir", str(tmp_path / "cache"),
+                                 str(repo / "llamacy" / "api"), str(program)])
     assert status == 0, out + err

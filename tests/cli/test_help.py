@@ -1,11 +1,11 @@
-"""--help, --version and docs/main.md: made from the table, complete, and with the true defaults."""
+"""--help and --version: made from the table, complete, and with the true defaults."""
 
 import re
 
 import pytest
 from commandline import ended
 
-from llamacy.cli import buildinfo, help, options
+from llamacy.cli import buildinfo, help, options, pages
 
 ROWS = [(title, shown, row) for title, shown, rows in options.SECTIONS for row in rows]
 TEXT = help.text("./main").decode()
@@ -67,7 +67,7 @@ def test_row_and_its_default_are_shown(title, shown, row):
 
 def test_gpu_flags_are_left_out_but_documented():
     assert "-ngl" not in TEXT and "--n-gpu-layers" not in TEXT
-    assert "`--n-gpu-layers`" in help.markdown()
+    assert "`--n-gpu-layers`" in pages.part("flags of main")
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
@@ -85,13 +85,8 @@ def test_version(capfdbinary):
     assert re.fullmatch(r"version: 2794 \(llamacy-\d+\.\d+\.\d+\)\nbuilt with \S.* for \S+\n", err.decode())
 
 
-def test_document_is_up_to_date(repo):
-    assert (repo / "docs" / "main.md").read_text() == help.markdown(), \
-        "run: python -m llamacy.cli.help > docs/main.md"
-
-
 def test_document_has_every_spelling():
-    document = help.markdown()
+    document = pages.part("flags of main")
     assert all(f"`{name}`" in document for name in options.by_name())
     assert all(line.count("|") - line.count(r"\|") == 4 for line in document.splitlines() if line.startswith("|"))
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-TOOLS = ("main", "quantize", "server", "imatrix", "gguf-split", "tokenize", "llama-bench")
+TOOLS = ("main", "quantize", "server", "imatrix", "gguf-split", "tokenize", "llama-bench", "doctor", "llamacy")
 REPORT = """import os, sys
 def run():
     for arg in sys.argv:

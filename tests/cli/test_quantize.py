@@ -148,10 +148,6 @@ def test_options_come_first():
         positionals("m", "o")
 
 
-def test_docs_are_made_from_the_tables(repo):
-    assert (repo / "docs" / "quantize.md").read_text() == quantize_help.markdown()
-
-
 def test_usage_names_every_option_and_type():
     from llamacy.cli.quantize_options import OPTIONS
     from llamacy.quantize.filetypes import FILE_TYPES

@@ -6,7 +6,6 @@ import re
 import pytest
 
 from llamacy.cli import server_options as options
-from llamacy.cli.server_help import markdown
 from llamacy.cli.server_params import help_text, parse
 
 DEFAULTS = {"host": "127.0.0.1", "port": 8080, "timeout": 600, "n_ctx": 512, "n_batch": 2048, "n_ubatch": 512, "n_parallel": 1,
@@ -98,10 +97,6 @@ def test_help(capfd):
     assert end.value.code == 0 and capfd.readouterr().out.encode() == help_text("./server")
     for names, *_ in options.rows():
         assert names.split()[0] in help_text("x").decode()
-
-
-def test_docs_are_up_to_date(repo):
-    assert (repo / "docs" / "server.md").read_text() == markdown()
 
 
 def test_dashboard_names_metrics_that_exist(repo):

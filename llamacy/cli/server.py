@@ -28,6 +28,8 @@ def main(argv):
         write_stderr(b"error: %b\n" % os.fsencode(str(error)))
     except ImportError as error:
         write_stderr(b"error: the server needs a package that is not installed: %b\n" % str(error).encode())
+    except MemoryError as error:           # of the context for embeddings
+        write_stderr(b"error: %b\n" % (os.fsencode(str(error)) or b"out of memory"))
     except KeyboardInterrupt:
         return 130
     return 1

@@ -144,6 +144,7 @@ cdef class Plan:
     cdef list owners
     cdef readonly list names                     # of the tensors
     cdef readonly int n_vocab, n_steps
+    cdef readonly int64_t arena                  # bytes of values per token
 
     def __cinit__(self, steps, slots, tensors, int64_t arena, int logits, dict sizes):
         """steps: rows (op, layer, n, selected, in, out, w, b, p, f); slots: (bytes, offset); tensors: (type, slices, k,
@@ -161,7 +162,7 @@ cdef class Plan:
             self.slots[i] = lcy_slot(bytes=size, offset=offset)
         for i, row in enumerate(tensors):
             self.fill_tensor(&self.tensors[i], row)
-        self.n_vocab, self.n_steps = sizes["n_vocab"], len(steps)
+        self.n_vocab, self.n_steps, self.arena = sizes["n_vocab"], len(steps), arena
         self.plan = lcy_plan(
             steps=self.steps, tensors=self.tensors, slots=self.slots, n_steps=len(steps), n_tensors=len(tensors),
             n_slots=len(slots), arena=arena, logits=logits, n_layers=sizes["n_layers"], n_embd=sizes["n_embd"],
@@ -260,7 +261,7 @@ cdef class Runner:
         with nogil:
             status = lcy_ctx_new(&self.ctx, &plan.plan, &p)
         check(status, "this model cannot run with these cache types (a head must divide into their blocks)"
-              if status == LCY_E_ARG else "no memory for the context: try a smaller -c or -ub")
+              if status == LCY_E_ARG else "no memory for the context")
 
     cdef int fill_rope(self, lcy_rope *r, dict rope) except -1:
         cdef Held factors

@@ -4,6 +4,7 @@ from time import perf_counter
 
 from llamacy.arch import rope_mode
 from llamacy.engine._run import Runner, row_bytes
+from llamacy.engine.memory import Need, available, check as check_memory
 from llamacy.errors import LlamacyError
 
 CACHE_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "iq4_nl": 20}
@@ -45,7 +46,7 @@ class Context:
     Sizes   n_ctx: 0 means the model's training length; rounded up to a multiple of 256. n_batch: at most n_ctx, at least 32.
             n_ubatch: at most n_batch; 0 means n_batch. n_outputs: rows of logits a decode can keep.
     embeddings: a row is then the hidden state after the last norm (its first n_embd numbers), not logits.
-    Errors  LlamacyError: sizes or cache types that cannot be. MemoryError: no room for the cache.
+    Errors  LlamacyError: sizes or cache types that cannot be. MemoryError: no room for it; the sentence says what would fit.
     """
 
     def __init__(self, model, *, n_ctx=512, n_batch=2048, n_ubatch=512, n_threads=1, n_threads_batch=-1, type_k="f16",
@@ -65,8 +66,12 @@ class Context:
                "n_threads_batch": clamp(n_threads_batch if n_threads_batch > 0 else n_threads), "type_k": CACHE_TYPES[type_k],
                "type_v": CACHE_TYPES[type_v], "flash": int(self.flash_attn)}
         self._plan = model.plan(embeddings)
+        need = self.need(par)
+        check_memory(need, log)
         try:
             self._run = Runner(self._plan, par, [rope])
+        except MemoryError:
+            raise MemoryError(need.sentence(*available())) from None
         except ValueError as exc:
             raise LlamacyError(f"cache types {type_k}, {type_v}: {exc}") from None
         self.logits = self._run.logits()
@@ -86,6 +91,19 @@ class Context:
             log(b"llama_new_context_with_model: n_batch is less than GGML_KQ_MASK_PAD - increasing to %d\n" % MIN_BATCH)
             self.n_batch = MIN_BATCH
         self.n_ubatch = min(self.n_batch, n_ubatch or n_batch or MIN_BATCH)
+
+    def need(self, par):
+        """What lcy_ctx_new is going to take (memory.Need)."""
+        hp, threads = self.model.hparams, max(par["n_threads"], par["n_threads_batch"])
+        widths = hp.n_embd_k_gqa, hp.n_embd_v_gqa
+        cell_k, cell_v = (hp.n_layer * row_bytes(par[name], n) for name, n in zip(("type_k", "type_v"), widths))
+        small = [hp.n_layer * row_bytes(CACHE_TYPES["q8_0"], n) for n in widths]
+        unpacked = 0 if self.type_v in ("f16", "f32") else 4 * hp.n_embd_head_v      # values, as floats, for each thread
+        fixed = par["n_ubatch"] * self._plan.arena + 4 * par["n_outputs"] * hp.n_vocab
+        useful = all(small) and sum(small) < cell_k + cell_v and hp.n_embd_head_k % 32 == hp.n_embd_head_v % 32 == 0
+        held = self.model.private or self.model.locked
+        return Need(self.n_ctx, cell_k, cell_v, 4 + threads * (4 + unpacked), fixed, small if useful else None,
+                    self.model.size if held else 0, 0 if held else self.model.size)
 
     def types(self, type_k, type_v):
         for name in (type_k, type_v):

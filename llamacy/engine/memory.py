@@ -3,6 +3,7 @@
 import os
 
 GIB = 1024.0 ** 3
+MIB = 1024.0 ** 2
 UNLIMITED = 1 << 60    # what a limit is written as that is none, or larger than any machine
 
 
@@ -81,3 +82,73 @@ def read(path):
         return ""
     finally:
         os.close(fd)
+
+
+# ---- what a model needs
+
+
+class Need:
+    """Bytes that a context takes, and how they grow with its sizes.
+
+    weights   that are in memory of our own, or locked there: taken already.  mapped: of the file, read when they are used
+    cell_k, cell_v   of a cell of the cache, all layers together; the same in q8_0, if a head divides into its blocks: small_k, small_v
+    per_cell  of scratch, per cell.  fixed: the rest of the scratch
+    """
+
+    def __init__(self, n_ctx, cell_k, cell_v, per_cell, fixed, small=None, weights=0, mapped=0):
+        self.n_ctx, self.cell_k, self.cell_v, self.per_cell, self.fixed = n_ctx, cell_k, cell_v, per_cell, fixed
+        self.small, self.weights, self.mapped = small, weights, mapped
+
+    @property
+    def cache(self):
+        return self.n_ctx * (self.cell_k + self.cell_v)
+
+    @property
+    def scratch(self):
+        return self.n_ctx * self.per_cell + self.fixed
+
+    def sentence(self, have, bound):
+        """Why it does not fit, and what would. have: bytes that can be had beside the weights."""
+        total = self.weights + self.cache + self.scratch
+        parts = [f"KV {size(self.cache)}", f"scratch {size(self.scratch)}"]
+        if self.weights:
+            parts.insert(0, f"weights {size(self.weights)}")
+        found = "" if have is None else f", have {size(have + self.weights)} ({bound})"
+        return f"need {size(total)} ({', '.join(parts)}){found}: {self.advice(have)}"
+
+    def advice(self, have):
+        if have is None:
+            return "try a smaller -c"
+        ways = []
+        have = 0.95 * have - 16 * MIB      # what runs beside needs some, too
+        fits = int((have - self.fixed) // (self.cell_k + self.cell_v + self.per_cell)) // 256 * 256
+        if fits >= 256:
+            ways.append(f"-c {min(fits, self.n_ctx - 256)}")
+        if self.small and self.n_ctx * (sum(self.small) + self.per_cell) + self.fixed <= have:
+            ways.append("-ctk q8_0 -ctv q8_0")
+        return "try " + " or ".join(ways) if ways else "try a smaller -ub, or a smaller model"
+
+
+def size(n):
+    """Bytes for people."""
+    return f"{n / GIB:.1f} GiB" if n >= GIB else f"{n / MIB:.1f} MiB"
+
+
+def check(need, log):
+    """Errors  MemoryError: the cache and the scratch memory do not fit. A warning if the mapped weights do not, beside them."""
+    have, bound = available()
+    if have is None:
+        return
+    if need.cache + need.scratch > have:
+        raise MemoryError(need.sentence(have, bound))
+    rest = have - need.cache - need.scratch
+    if need.mapped > rest and bound != "ulimit -v":        # a mapping has its addresses by now
+        log(f"warning: the weights take {size(need.mapped)}, and {size(max(0, rest))} are left ({bound}): they will be read from the "
+            f"disk again and again, which is slow\n".encode())
+
+
+def check_weights(n, flag):
+    """Errors  MemoryError: weights of n bytes do not fit into memory of our own, which `flag` asks for."""
+    have, bound = available()
+    if have is not None and n > have:
+        raise MemoryError(f"need {size(n)} (weights {size(n)}), have {size(have)} ({bound}): try without {flag}, or a smaller type")

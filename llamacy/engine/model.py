@@ -2,6 +2,7 @@
 
 from llamacy import arch as architectures
 from llamacy.engine.hparams import HParams
+from llamacy.engine.memory import check_weights
 from llamacy.engine.override import Overrides
 from llamacy.engine.report import Report
 from llamacy.engine.weights import Weights, bytes_of
@@ -18,7 +19,8 @@ class Model:
     """A model file, ready to make contexts of.
 
     `overrides`: rows (key, kind, value); `log`: called with bytes of whole lines; `progress`: called with 0.0 to 1.0.
-    Errors  OSError: the file cannot be read. GGUFError, ModelError: it is not a model that this engine runs.
+    Errors  OSError: the file cannot be read. GGUFError, ModelError: it is not a model that this engine runs. MemoryError: the
+            weights do not fit into memory of our own, or locked.
     """
 
     def __init__(self, path, *, use_mmap=True, use_mlock=False, check_tensors=False, overrides=(), log=nothing,
@@ -39,10 +41,12 @@ class Model:
                            if isinstance(text, str) else log(text))
         if self.vocab.n_tokens != self.hparams.n_vocab:
             raise ModelError(f"vocab size mismatch: {self.vocab.n_tokens} tokens, n_vocab {self.hparams.n_vocab}")
+        self.size = sum(t.nbytes for t in self.gguf.tensors.values())
+        self.private, self.locked = not use_mmap, use_mlock
+        if self.private or self.locked:
+            check_weights(self.size, "--mlock" if use_mmap else "--no-mmap")
         self.weights = Weights(self.gguf, self.hparams, family.tensors(self.hparams), use_mmap=use_mmap)
         self._build = family.build
-        self.private = not use_mmap
-        self.size = sum(t.nbytes for t in self.gguf.tensors.values())
         self.n_params = sum(count(t.ne) for t in self.gguf.tensors.values())
         report.vocabulary(self.vocab)
         self.desc = report.model(self).decode()

@@ -35,7 +35,7 @@ def rendered(page):
 def part(name):
     """The Markdown of a part."""
     kind, _, tool = name.partition(" of ")
-    return {"flags": flags, "examples": examples, "types": types, "tools": tools}[kind](tool)
+    return {"flags": flags, "examples": examples, "types": types, "tools": tools, "formats": formats}[kind](tool)
 
 
 def flags(name):
@@ -67,6 +67,32 @@ def types(name):
     rows = [f"| {code(row.name)} | {'' if row.name == COPY else row.id} | {code(row.base)} | {plain(row.note)} |\n"
             for row in FILE_TYPES]
     return ("\n| Name | Number | Most tensors | Size of a 7B model, or bits per weight |\n|---|---|---|---|\n" + "".join(rows) + "\n")
+
+
+NEED_IMATRIX = {16: "iq2_xxs", 17: "iq2_xs", 19: "iq1_s", 22: "iq2_s", 29: "iq1_m"}
+NOISE = 64 * 256       # weights
+
+
+def formats(name):
+    """Every weight format: size, what it is multiplied with, and what is lost of normally distributed weights."""
+    from array import array
+    from random import Random
+    from ..engine._run import dot_with
+    from ..gguf.types import TYPES
+    from ..quantize._rows import convert, is_writable
+    random = Random(1)
+    weights = array("f", (random.gauss(0, 1) for _ in range(NOISE)))
+    rows = []
+    for number, info in sorted(TYPES.items(), key=lambda item: -item[1].bytes / item[1].block):
+        if not is_writable(number) or dot_with(number) is None:
+            continue
+        packed = convert(0, number, 256, weights, array("f", [1.0] * 256) if number in NEED_IMATRIX else None)
+        back = array("f", convert(number, 0, 256, packed))
+        loss = (sum((a - b) ** 2 for a, b in zip(weights, back)) / sum(a * a for a in weights)) ** 0.5
+        rows.append(f"| {code(info.name)} | {number} | {info.block} | {info.bytes} | {8 * info.bytes / info.block:.4g} | "
+                    f"{code(TYPES[dot_with(number)].name)} | {100 * loss:.2g} |\n")
+    return ("\n| Format | Id | Weights per block | Bytes per block | Bits per weight | Multiplied with | Error, % |\n"
+            "|---|---|---|---|---|---|---|\n" + "".join(rows) + "\n")
 
 
 def tools(name):

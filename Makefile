@@ -22,7 +22,8 @@ TREE    = bin convert.py convert-hf-to-gguf.py docs kernels llamacy prompts pypr
 
 # install,PLACE: what pyproject.toml lists at PLACE, into .venv; the list becomes the target
 install = $(VENV) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))$(1), sep="\n")' > $@ && \
-    $(VENV) -m pip --disable-pip-version-check --quiet install -r $@
+    { $(VENV) -m pip --disable-pip-version-check --quiet install -r $@ || \
+    { echo 'make: pip could not install these packages (is there a network?):' $$(cat $@) >&2; exit 1; }; }
 
 GPU = $(strip $(foreach flag,LLAMA_CUBLAS LLAMA_CUDA LLAMA_METAL,$(if $($(flag)),$(flag)=$($(flag)))))
 ifneq ($(GPU),)
@@ -45,17 +46,21 @@ build/built: $(SOURCES) .venv/build-needs .venv/run-needs
 	@mv $@.new $@
 
 .venv/build-needs: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	    || { echo 'make: Python 3.11 or later is missing: apt-get install python3' >&2; exit 1; }
-	@$(PYTHON) -c 'import os, sysconfig as s; os.stat(s.get_path("include") + "/Python.h")' 2>/dev/null \
-	    || { echo 'make: Python.h is missing: apt-get install python3-dev' >&2; exit 1; }
-	@command -v $(firstword $(CC)) >/dev/null \
-	    || { echo 'make: $(firstword $(CC)) is missing: apt-get install gcc libc6-dev' >&2; exit 1; }
+	@what=; packages=; lack() { what="$${what:+$$what, }$$1"; packages="$$packages $$2"; }; \
+	if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    lack 'Python 3.11 or later' 'python3 python3-dev python3-venv'; \
+	else \
+	    $(PYTHON) -c 'import os, sysconfig as s; os.stat(s.get_path("include") + "/Python.h")' 2>/dev/null \
+	        || lack Python.h python3-dev; \
+	    $(VENV) -m pip --version >/dev/null 2>&1 || $(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	        || $(PYTHON) -m pip --version >/dev/null 2>&1 || lack 'venv (or pip)' python3-venv; \
+	fi; \
+	if ! command -v $(firstword $(CC)) >/dev/null; then lack $(firstword $(CC)) 'gcc libc6-dev'; \
+	elif ! echo '#include <stdio.h>' | $(CC) -E - >/dev/null 2>&1; then lack stdio.h libc6-dev; fi; \
+	[ -z "$$what" ] || { echo "make: missing: $$what: apt-get install$$packages" >&2; exit 1; }
 	@if $(VENV) -m pip --version >/dev/null 2>&1; then :; \
 	elif $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv --clear .venv; \
-	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then \
-	    $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python $(VENV) install --quiet pip; \
-	else echo 'make: Python has neither venv nor pip: apt-get install python3-venv' >&2; exit 1; fi
+	else $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python $(VENV) install --quiet pip; fi
 	@$(call install,["build-system"]["requires"])
 
 .venv/run-needs: .venv/build-needs

@@ -1,5 +1,7 @@
 """From messages to an answer: formats, tools, JSON answers."""
 
+import json
+import secrets
 from collections.abc import Generator
 from typing import Any, cast
 
@@ -42,7 +44,17 @@ class Chat:
 
     def calls(self, text: str) -> list[dict[str, Any]] | None:
         """Tool calls in an answer; None: it is a text."""
-        return tools.calls(text, self.tools) if self.tools else None
+        if not self.tools:
+            return None
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+        names = [function["name"] for function in self.tools.functions]
+        if not isinstance(found, dict) or found.get("name") not in names or "arguments" not in found:
+            return None
+        return [{"id": "call_" + secrets.token_hex(12), "type": "function",
+                 "function": {"name": found["name"], "arguments": encode(found["arguments"])}}]
 
     def parted(self, answer: Answer) -> tuple[dict[str, Any], Finish]:
         """(what the message has besides its role, how it finished)."""

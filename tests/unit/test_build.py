@@ -202,13 +202,39 @@ def test_make_for_a_gpu_says_that_it_builds_for_the_cpu(tree, flag):
     assert "GPU" not in run("make", "-n", cwd=tree).stdout
 
 
-@pytest.mark.parametrize("setting, line", [
-    ("PYTHON=false", "make: Python 3.11 or later is missing: apt-get install python3\n"),
-    ("CC=no-such-compiler", "make: no-such-compiler is missing: apt-get install gcc libc6-dev\n"),
+PYTHON = """#!/bin/sh
+# A Python that lacks things: each word of $LACKS ends what asks for it.
+case "$2" in
+    *Python.h*) case $LACKS in *header*) exit 1 ;; esac ;;
+    *ensurepip*) case $LACKS in *venv*) exit 1 ;; esac ;;
+    *version_info*) case $LACKS in *old*) exit 1 ;; esac ;;
+    pip) case $LACKS in *venv*) exit 1 ;; esac ;;
+esac
+exec "{}" "$@"
+"""
+GCC = """#!/bin/sh
+case $LACKS in *stdio*) exit 1 ;; esac
+exec gcc "$@"
+"""
+
+
+@pytest.mark.parametrize("lacks, settings, line", [
+    ("", ["PYTHON=no-such-python"], "Python 3.11 or later: apt-get install python3 python3-dev python3-venv"),
+    ("old", [], "Python 3.11 or later: apt-get install python3 python3-dev python3-venv"),
+    ("header", [], "Python.h: apt-get install python3-dev"),
+    ("venv", [], "venv (or pip): apt-get install python3-venv"),
+    ("", ["CC=no-such-compiler"], "no-such-compiler: apt-get install gcc libc6-dev"),
+    ("stdio", [], "stdio.h: apt-get install libc6-dev"),
+    ("header venv", ["CC=no-such-compiler"],
+     "Python.h, venv (or pip), no-such-compiler: apt-get install python3-dev python3-venv gcc libc6-dev"),
 ])
-def test_make_names_what_is_missing(tree, setting, line):
-    done = run("make", setting, cwd=tree)
-    assert done.returncode == 2 and line in done.stdout
+def test_make_names_what_is_missing(tree, lacks, settings, line):
+    """In one line, with the packages that have it."""
+    for name, text in (("python", PYTHON.format(sys.executable)), ("cc", GCC)):
+        (tree / name).write_text(text)
+        (tree / name).chmod(0o755)
+    done = run("make", "PYTHON=./python", "CC=./cc", *settings, cwd=tree, LACKS=lacks)
+    assert done.returncode == 2 and done.stdout.splitlines()[0] == f"make: missing: {line}", done.stdout
 
 
 def test_make_demo_asks_for_a_model(tree):

@@ -12,7 +12,8 @@ VERIFY = "read the file back: compare checksums, and tokens with the source libr
 
 def parser():
     """ArgumentParser of convert. Wrong usage is exit 2, as argparse has it."""
-    p = argparse.ArgumentParser("convert.py", description="Make a GGUF file of a checkpoint.")
+    p = argparse.ArgumentParser("convert.py", description="Make a GGUF file of a checkpoint.",
+                                epilog="example: python3 convert.py llama-2-7b/ --outtype f16 --outfile llama-2-7b.gguf")
     p.add_argument("model", help="folder of the checkpoint, or one of its files")
     p.add_argument("--dump", action="store_true", help="list the tensors and convert nothing")
     p.add_argument("--dump-single", action="store_true", help="list the tensors of this one file")
@@ -36,7 +37,8 @@ def parser():
 
 def hf_parser():
     """ArgumentParser of convert-hf-to-gguf."""
-    p = argparse.ArgumentParser("convert-hf-to-gguf.py", description="Make a GGUF file of a Hugging Face model.")
+    p = argparse.ArgumentParser("convert-hf-to-gguf.py", description="Make a GGUF file of a Hugging Face model.",
+                                epilog="example: python3 convert-hf-to-gguf.py gpt2/ --outtype f16")
     p.add_argument("model", help="folder of the model")
     p.add_argument("--vocab-only", action="store_true", help="write the metadata and the vocabulary, no tensors")
     p.add_argument("--awq-path", metavar="FILE", help="scales of AWQ: not supported")

@@ -71,8 +71,9 @@ def tell(text):
 
 def usage(program):
     from .gguf_split_options import OPTIONS
-    from .help import entry
-    return os.fsencode(USAGE.format(program, "\n".join(line for row in OPTIONS for line in entry(row))))
+    from .help import entry, examples
+    lines = [line for row in OPTIONS for line in entry(row)] + examples("gguf-split", program)
+    return os.fsencode(USAGE.format(program, "\n".join(lines)))
 
 
 # --- words

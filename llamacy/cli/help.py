@@ -10,13 +10,28 @@ WIDTH = 110            # of a line of --help
 
 def text(program):
     """What --help prints (bytes). program: the first word of the command line."""
-    lines = ["", f"usage: {program} [options]"]
+    return os.fsencode("\n".join(["", f"usage: {program} [options]", *sections(), *examples("main", program)]) + "\n")
+
+
+def sections():
+    """The lines of all flags that are shown."""
+    lines = []
     for title, shown, rows in options.SECTIONS:
         if shown:
             lines += ["", f"{title}:"]
             for row in rows:
                 lines += entry(row)
-    return os.fsencode("\n".join(lines) + "\n")
+    return lines
+
+
+def examples(name, program):
+    """The lines of a tool's examples, with the tool as it was called."""
+    from .tools import BY_NAME
+    tool = BY_NAME[name]
+    lines = ["", "examples:"]
+    for command, what in tool.examples:
+        lines += [f"  # {what}", f"  {command.replace(tool.program, program, 1)}"]
+    return lines
 
 
 def entry(row):
@@ -40,9 +55,9 @@ def explanation(row):
 
 
 def shown_default(row):
-    """The default of a flag with a value as the user would write it; "" if there is none."""
-    _, value, _, _, default, _ = row
-    return "" if not value or default is None or default in ("", b"") else str(default)
+    """The default of a flag with a value as the user would write it; "" if there is none, or if the help tells it."""
+    _, value, _, _, default, help = row
+    return "" if not value or "(default:" in help or default is None or default in ("", b"") else str(default)
 
 
 def wrap(sentence, width):

@@ -43,10 +43,12 @@ class Request:
 
 def usage(program):
     """What --help prints (bytes)."""
-    lines = ["", "imatrix:"]
+    lines = ["", f"usage: {program} [options]", "", "Read a text with a model, and write down which weights matter to it.", "",
+             "imatrix:"]
     for row in OPTIONS:
         lines += help.entry(row)
-    return help.text(program) + os.fsencode("\n".join(lines) + "\n")
+    lines += [*help.examples("imatrix", program), "", "The flags of main are understood as well:", *help.sections()]
+    return os.fsencode("\n".join(lines) + "\n")
 
 
 def parse(argv):

@@ -229,7 +229,7 @@ LOG = (
     ("--log-test", "", "on", "log_test", False, "write a test line to each place that the log goes to"),
 )
 
-# (title, shown in --help, rows). --help starts with "options:" and ends with "log options:".
+# (title, shown in --help, rows). --help starts with "options:" and ends with "log options:", then come examples.
 SECTIONS = (
     ("options", True, GENERAL),
     ("model", True, MODELS),

@@ -3,7 +3,7 @@
 import os
 
 from ..quantize.filetypes import COPY, FILE_TYPES
-from .help import wrap
+from .help import examples, wrap
 from .quantize_options import OPTIONS
 
 COLUMN = 40              # where explanations start
@@ -12,7 +12,9 @@ WIDTH = 120
 
 def usage(program):
     """What a command line that makes no sense is answered with (bytes)."""
-    lines = [f"usage: {program} [options] INPUT.gguf [OUTPUT.gguf] TYPE [NTHREADS]", ""]
+    lines = [f"usage: {program} [options] INPUT.gguf [OUTPUT.gguf] TYPE [NTHREADS]", "",
+             "Write a model with smaller weights. A good start is Q4_K_M; Q8_0 loses next to nothing.",
+             "", "options:"]
     for name, value, _, _, text in OPTIONS:
         body = wrap(text, WIDTH - COLUMN)
         lines.append(f"  {name} {value}".ljust(COLUMN) + body[0])
@@ -21,7 +23,7 @@ def usage(program):
               "CPUs work. --include-weights and --exclude-weights cannot be used together.", "",
               "TYPE, by number or by name in any case:"]
     lines += [listed(row) for row in FILE_TYPES]
-    return os.fsencode("\n".join(lines) + "\n")
+    return os.fsencode("\n".join(lines + examples("quantize", program)) + "\n")
 
 
 def listed(row):

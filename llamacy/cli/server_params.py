@@ -241,10 +241,10 @@ def check(params):
 
 
 def help_text(program):
-    from .help import entry
+    from .help import entry, examples
     lines = [f"usage: {program} [options]"]
     for title, rows in options.SECTIONS:
         lines += ["", f"{title}:"]
         for row in rows:
             lines += entry(row)
-    return os.fsencode("\n".join(lines) + "\n")
+    return os.fsencode("\n".join(lines + examples("server", program)) + "\n")

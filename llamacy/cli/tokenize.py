@@ -8,12 +8,24 @@ from . import interrupt
 from .console import write_all
 from .log import write_stderr
 
+USAGE = b"usage: %s MODEL_PATH PROMPT [--ids]\n"
+HELP = b"""
+List the tokens of PROMPT as the model sees them, one a line. Only the vocabulary of the model is read.
+
+options:
+  -h, --help   print this text and exit
+  --ids        print the numbers alone
+"""
+
 
 def main(argv):
     """Run `tokenize MODEL_PATH PROMPT [--ids]`; return the exit status."""
     interrupt.defaults()
+    if argv[1:2] in (["-h"], ["--help"]):
+        write_all(1, USAGE % os.fsencode(argv[0]) + HELP)
+        return 0
     if len(argv) < 3 or argv[1].startswith("-"):
-        write_all(1, b"usage: %s MODEL_PATH PROMPT [--ids]\n" % os.fsencode(argv[0] if argv else "tokenize"))
+        write_all(1, USAGE % os.fsencode(argv[0] if argv else "tokenize"))
         return 1
     path, prompt = argv[1], os.fsencode(argv[2])
     try:

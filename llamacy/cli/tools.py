@@ -1,9 +1,4 @@
-"""All tools, with what their pages, man pages and completions are made of. Their flags come from the tables of the parsers.
-
-Not for the start of a tool: this loads several of them.
-"""
-
-from importlib import import_module
+"""All tools, with what their pages, man pages and completions are made of. Their flags come from the tables of the parsers."""
 
 
 class Tool:
@@ -67,7 +62,7 @@ def of_parser(parser):
 def table(module, *names):
     """() -> sections, read from `module` when they are needed; names: of its tables of rows, and their titles."""
     def sections():
-        found = import_module(f".{module}", __package__)
+        found = __import__(f"{__package__}.{module}", fromlist=["*"])
         return [(title, of_rows(getattr(found, name))) for name, title in names]
     return sections
 
@@ -98,7 +93,7 @@ def of_convert_hf():
 
 
 def of_tokenize():
-    return [("options", [Flag(["--ids"], "", "", "print the numbers alone")])]
+    return [("options", [Flag(["-h", "--help"], "", "", "print this text and exit"), Flag(["--ids"], "", "", "print the numbers alone")])]
 
 
 Q4 = "models/7B/ggml-model-q4_0.gguf"

@@ -34,7 +34,7 @@ def test_frame():
         "  --version             print build number and compiler and exit",
     ]
     titles = [line for line in lines if line and not line.startswith(" ")][1:]
-    assert titles[0] == "options:" and titles[-1] == "log options:" and lines[-1] == "" and lines[-2]
+    assert titles[0] == "options:" and titles[-2:] == ["log options:", "examples:"] and lines[-1] == "" and lines[-2]
 
 
 def test_examples():

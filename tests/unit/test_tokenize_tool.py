@@ -38,9 +38,15 @@ def test_only_the_third_word_asks_for_ids(tokenize, random_256):
     assert tokenize(random_256, b"", "--ids")[1] == b"1\n"
 
 
-@pytest.mark.parametrize("words", [[], ["model"], ["-h"], ["--help", "x"], ["-m", "model", "-p", "x"]])
+@pytest.mark.parametrize("words", [[], ["model"], ["-m", "model", "-p", "x"]])
 def test_usage(tokenize, words):
     assert tokenize(*words) == (1, b"usage: ./tokenize MODEL_PATH PROMPT [--ids]\n", b"")
+
+
+@pytest.mark.parametrize("words", [["-h"], ["--help", "x"]])
+def test_help(tokenize, words):
+    status, out, err = tokenize(*words)
+    assert (status, err) == (0, b"") and out.startswith(b"usage: ./tokenize MODEL_PATH PROMPT [--ids]\n\n") and b"--ids" in out
 
 
 def test_prompt_is_any_bytes_and_special_tokens_are_read(tokenize, repo, tmp_path):

@@ -17,12 +17,12 @@ from .types import ChatChunk, ChatCompletion, Finish, Messages
 
 
 class Chat:
-    """A request: its prompt (str), its grammar (LlamaGrammar or None) and what reads calls out of its answer.
+    """A request: its prompt (str), its grammar (or None) and what reads calls out of its answer.
 
     Errors  ValueError: messages, tools or formats that cannot be.
     """
 
-    def __init__(self, form: ChatFormat, messages: Messages, body: dict[str, Any], grammar: LlamaGrammar | None) -> None:
+    def __init__(self, form: ChatFormat, messages: Messages, body: dict[str, Any], grammar: LlamaGrammar | str | None) -> None:
         self.old = body.get("tools") is None and bool(body.get("functions"))      # the form of before tools
         asked = as_tools(body) if self.old else body
         try:

@@ -26,7 +26,7 @@ class Sampling(TypedDict, total=False):
     mirostat_eta: float
     seed: int | None            # None: the generator of the Llama goes on
     logit_bias: "dict[str, float] | dict[int, float] | None"
-    grammar: LlamaGrammar | None
+    grammar: LlamaGrammar | str | None
     logits_processor: Callable[[Any, Any], Any] | None
     stopping_criteria: Callable[[Any, Any], bool] | None
 
@@ -61,8 +61,9 @@ class Choice:
         self.params = SamplingParams(n_prev=max(1, last_n), penalty_last_n=last_n,
                                      **{field: values[name] for name, field in FIELDS.items()})
         self.params.logit_bias = biases(values["logit_bias"])
-        if values["grammar"] is not None:
-            self.params.grammar = values["grammar"].text.encode()
+        grammar = values["grammar"]
+        if grammar is not None:
+            self.params.grammar = (grammar if isinstance(grammar, LlamaGrammar) else LlamaGrammar(grammar)).text.encode()
         self.seed = values["seed"]
         self.processor, self.criterion = values["logits_processor"], values["stopping_criteria"]
 

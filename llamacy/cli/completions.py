@@ -93,7 +93,7 @@ def by_kind(flags, wanted, does):
 # ---- zsh
 
 ZSH = """#compdef llamacy @COMMANDS@
-# Completion for llamacy's tools: put it into a folder of $fpath as _llamacy
+# Completion for llamacy's tools: source it after compinit, or put it into a folder of $fpath as _llamacy
 _llamacy() {
     local tool=${${service#llamacy-}%.py}
     if [[ $tool == llamacy ]]; then
@@ -110,7 +110,11 @@ _llamacy() {
     case $tool in
 @CASES@    esac
 }
-_llamacy "$@"
+if [[ $funcstack[1] == _llamacy ]]; then
+    _llamacy "$@"
+else
+    compdef _llamacy llamacy @COMMANDS@
+fi
 """
 
 

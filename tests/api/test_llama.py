@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from llamacy import Llama, LlamaGrammar, LogitsProcessorList, StoppingCriteriaList
+from llamacy.errors import GrammarError
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "llama_api.json").read_text())
 PROMPT = "Once upon a time"
@@ -146,6 +147,9 @@ def test_logit_bias_grammar_processors_and_criteria(llama):
     assert text == llama.detokenize([id] * 3)
     answer = llama(PROMPT, grammar=LlamaGrammar.from_string('root ::= "yes" | "no"'), max_tokens=9, temperature=0)
     assert answer["choices"][0]["text"] in ("yes", "no") and answer["choices"][0]["finish_reason"] == "stop"
+    assert llama(PROMPT, grammar='root ::= "yes" | "no"', max_tokens=9, temperature=0)["choices"] == answer["choices"]
+    with pytest.raises(GrammarError):
+        llama(PROMPT, grammar="root ::= (")
 
     def only(ids, scores):
         assert ids[0] == llama.token_bos() and scores.shape == (llama.n_vocab(),)

@@ -186,6 +186,15 @@ def test_zsh_offers_flags(tmp_path):
     assert "--n-predict" in done.stdout, done.stdout + done.stderr
 
 
+def test_zsh_takes_the_script_from_a_pipe(tmp_path):
+    if not shutil.which("zsh"):
+        pytest.skip("zsh is not installed")
+    (tmp_path / "script").write_text(completions.script("zsh"))
+    script = f"autoload -U compinit; compinit -u -D; source {tmp_path}/script; print $_comps[main] $_comps[llamacy-doctor]"
+    done = subprocess.run(["zsh", "-f", "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("_llamacy _llamacy\n", "")
+
+
 def test_completions_of_no_shell(capsys):
     assert completions.main(["llamacy completions", "csh"]) == 1 and "bash|zsh|fish" in capsys.readouterr().err
 

@@ -327,7 +327,8 @@ cdef class Runner:
             error, self.error = self.error, None
             raise error
         return check(status, "the context has no room for these tokens" if status == LCY_E_FULL else
-                     "a token, position or sequence is out of range" if status == LCY_E_ARG else "decoding was stopped")
+                     "a token, position or sequence is out of range" if status == LCY_E_ARG else
+                     "no memory left while decoding: try a smaller -c" if status == LCY_E_NOMEM else "decoding was stopped")
 
     def logits(self, int row=0):
         """(n_vocab,) float32 of output `row`, a writable view that the next decode overwrites."""

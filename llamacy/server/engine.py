@@ -3,8 +3,8 @@
     requests --submit/cancel/call--> inbox --> waiting --> slots --> a step: one batch of tokens of all slots --> events
 
 A step takes a token of each slot that generates first; prompts share what is left of its budget, the oldest request first.
-While others generate, the budget for prompts is so small that a step takes about twice as long as one without: a long
-prompt does not freeze the others. What a request gets does not depend on that, as logits do not depend on the batch.
+While others generate, the budget for prompts is small (pace.py): a long prompt does not freeze the others. What a request
+gets does not depend on that, as logits do not depend on the batch.
 """
 
 from collections import deque
@@ -16,29 +16,10 @@ from ..errors import ContextFull, LlamacyError
 from .embed import Embedder
 from .errors import ApiError
 from .generate import absorb
+from .pace import Pace
 from .slot import Slot
 
 FULL = "Input prompt is too big compared to KV size. Please try increasing KV size."
-SLOWER = 1.8           # how much longer a step may take because of prompts
-LEAST_CHUNK = 4        # tokens of prompts in a step, however slow
-
-
-class Pace:
-    """How many tokens of prompts a step may take while others generate; learnt from how long steps take."""
-
-    def __init__(self):
-        self.quiet = 0.0                   # seconds of a step without prompts
-        self.chunk = 4.0 * LEAST_CHUNK
-
-    def learn(self, seconds, n_generating, n_prompt):
-        if n_generating and not n_prompt:
-            self.quiet = 0.8 * self.quiet + 0.2 * seconds if self.quiet else seconds
-        elif n_generating and self.quiet and n_prompt >= int(self.chunk):
-            self.chunk *= min(2.0, max(0.5, SLOWER * self.quiet / seconds))
-            self.chunk = max(float(LEAST_CHUNK), min(self.chunk, 8192.0))
-
-    def budget(self, n_generating, most):
-        return most if not n_generating else min(most, n_generating + int(self.chunk))
 
 
 class Engine:

@@ -41,7 +41,7 @@ def gaps(ticks):
 
 
 async def pauses(session, url, n_prompt):
-    """(median seconds between tokens when it is quiet, the same while a prompt is read, seconds that reading took)."""
+    """Seconds: median between tokens when it is quiet, the same while a prompt is read, the longest then; and of reading it."""
     ticks = []
     running = asyncio.ensure_future(stream(session, url, [1, 300, 400], 100000, ticks))
     while len(ticks) < 24:
@@ -85,7 +85,6 @@ async def measure(options, model):
             await stream(session, running.url, [1, 2], 4)
             found["one stream, tokens/s"] = await throughput(session, running.url, 1, n)
             found[f"{clients} streams, tokens/s"] = await throughput(session, running.url, clients, n)
-            found["ratio"] = found[f"{clients} streams, tokens/s"] / found["one stream, tokens/s"]
     finally:
         running.end()
     running = Running("-m", model, "-t", threads, "-np", 2, "-c", n_ctx, "-ub", 512)
@@ -93,7 +92,7 @@ async def measure(options, model):
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(None)) as session:
             quiet, beside, worst, took = await pauses(session, running.url, options["prompt"])
             found.update({"quiet pause, ms": 1000 * quiet, "pause beside a prompt, ms": 1000 * beside, "longest, ms": 1000 * worst,
-                          "pauses, ratio": beside / quiet, "prompt read in, s": took})
+                          "prompt read in, s": took})
     finally:
         running.end()
     return found
@@ -104,9 +103,13 @@ def main(argv):
     words = [word for word in argv[2:] if word != "--json"]
     options.update({words[i].lstrip("-"): int(words[i + 1]) for i in range(0, len(words) - 1, 2)})
     found = asyncio.run(measure(options, argv[1]))
+    many = f"{options['clients']} streams"
+    found[f"RATIO {many} / one"] = found[f"{many}, tokens/s"] / found["one stream, tokens/s"]
+    found["RATIO median pause / quiet"] = found["pause beside a prompt, ms"] / found["quiet pause, ms"]
+    found["RATIO longest pause / quiet"] = found["longest, ms"] / found["quiet pause, ms"]
     if "--json" in argv:
         print(json.dumps(found))
         return 0
     for name, value in found.items():
-        print(f"{name:<28} {value:10.3f}" if isinstance(value, float) else f"{name:<28} {value}")
+        print(f"{name:<28} {value:10.3f}")
     return 0

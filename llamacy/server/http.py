@@ -13,6 +13,7 @@ from .state import server_of
 JSON = "application/json; charset=utf-8"
 FORM = "application/x-www-form-urlencoded"
 FORM_LIMIT = 1 << 20
+LARGE_BODY = 1 << 16   # bytes: what is larger is read on a thread of its own
 NOT_LOGGED = {"/v1/health", "/v1/completions"}
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -140,7 +141,10 @@ async def read_json(request):
         data = await request.read()
     if limit and len(data) > limit:
         raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=len(data))
-    return loads(data), len(data)
+    if len(data) <= LARGE_BODY:
+        return loads(data), len(data)
+    reader = server_of(request).reader     # others are served meanwhile
+    return await asyncio.get_running_loop().run_in_executor(reader, loads, data), len(data)
 
 
 async def read_object(request):

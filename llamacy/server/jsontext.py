@@ -2,11 +2,18 @@
 
 import json
 import math
+import re
 import struct
+from array import array
+from itertools import accumulate
 
 from .errors import mistake
 
 MOST_DEPTH = 200       # arrays and objects within each other
+STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+PART = re.compile(STRING.pattern + rb"|[\[\]{}]", re.DOTALL)
+NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+STEP = bytes.maketrans(b"[{]}", b"\1\1\xff\xff")
 EMPTY = ("[json.exception.parse_error.101] parse error at line 1, column 1: attempting to parse an empty input; check that "
          "your input string or stream contains the expected JSON")
 
@@ -50,7 +57,7 @@ def loads(data):
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise mistake(parse_error(data[:error.start].decode("utf-8", "replace"), "invalid UTF-8 byte")) from None
-    check_depth(text)
+    check_depth(data)
     try:
         value = json.loads(text, parse_constant=refuse)
     except json.JSONDecodeError as error:
@@ -73,34 +80,22 @@ def parse_error(before, what):
     return f"[json.exception.parse_error.101] parse error at line {line}, column {column}: {what}"
 
 
-def check_depth(text):
-    """The parser calls itself for each level: bound them first. Strings are skipped."""
-    depth, at = 0, 0
-    if text.count("[") + text.count("{") <= MOST_DEPTH:
+def check_depth(data):
+    """The parser calls itself for each level: bound them first."""
+    if data.count(b"[") + data.count(b"{") <= MOST_DEPTH:
         return
-    while at < len(text):
-        c = text[at]
-        if c == '"':
-            at = end_of_string(text, at + 1)
-        elif c in "[{":
-            depth += 1
-            if depth > MOST_DEPTH:
-                raise mistake(parse_error(text[:at], f"more than {MOST_DEPTH} levels"))
-        elif c in "]}":
-            depth -= 1
-        at += 1
+    steps = array("b", STRING.sub(b"", data).translate(STEP, NO_BRACKETS))
+    if max(accumulate(steps)) > MOST_DEPTH:
+        raise mistake(parse_error(data[:too_deep(data)].decode("utf-8", "replace"), f"more than {MOST_DEPTH} levels"))
 
 
-def end_of_string(text, at):
-    """Index of the quote that ends the string in which `at` lies."""
-    while True:
-        quote = text.find('"', at)
-        if quote < 0:
-            return len(text)
-        backslashes = quote - at - len(text[at:quote].rstrip("\\"))
-        if backslashes % 2 == 0:
-            return quote
-        at = quote + 1
+def too_deep(data):
+    """Index of the first bracket that opens a level too many."""
+    depth = 0
+    for found in PART.finditer(data):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(found[0], 0)
+        if depth > MOST_DEPTH:
+            return found.start()
 
 
 def check_surrogates(value):

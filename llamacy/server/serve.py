@@ -56,7 +56,9 @@ def serve(config, sock, model, context, log, ssl_context=None):
 
 async def main(config, sock, app, ssl_context):
     server = app[LIVE]
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=5.0, keepalive_timeout=75.0)
+    # A body stays as it came: two megabytes that are packed well enough keep a server that unpacks busy for a minute.
+    runner = web.AppRunner(app, auto_decompress=False, handler_cancellation=True, access_log=None, shutdown_timeout=5.0,
+                           keepalive_timeout=75.0)
     await runner.setup()
     patience = asyncio.ensure_future(hang_up(lambda: runner.server.connections, config.timeout))
     try:

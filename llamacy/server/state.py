@@ -35,6 +35,7 @@ class Server:
         self.started = time.monotonic()
         self.system = {"prompt": "", "anti_prompt": "", "assistant_name": ""}
         self.pool = ThreadPoolExecutor(1, "prepare")
+        self.reader = ThreadPoolExecutor(1, "json")
         self.engine = None
 
     def special(self, id):
@@ -57,6 +58,7 @@ class Server:
     def close(self):
         self.engine.stop()
         self.pool.shutdown()
+        self.reader.shutdown()
         if self.engine.embedder:
             self.engine.embedder.close()
 

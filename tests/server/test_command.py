@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import zlib
 
 import pytest
 
@@ -152,6 +153,18 @@ def test_curl_lines_of_the_tutorial(start, random_256):
     answer = json.loads(done.stdout)
     assert answer["prompt"] == body["prompt"] and answer["tokens_predicted"] == 16
     assert answer["generation_settings"]["temp"] == answer["generation_settings"]["temperature"] == 0.20000000298023224
+
+
+def test_packed_bodies_stay_packed(start, random_256):
+    """2 GB of zeros in 2 MB: a server that unpacks them answers nobody for ten seconds."""
+    process, port, _ = start("-m", random_256, "--port", 0, "-c", 512)
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    body = b"".join(packer.compress(bytes(1 << 20)) for _ in range(2000)) + packer.flush()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/completion", body,
+                                     {"Content-Encoding": "gzip", "Content-Type": "application/json"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=60)
+    assert refused.value.code == 500 and b"invalid UTF-8 byte" in refused.value.read()
 
 
 def test_clients_that_never_finish_their_request(start, random_256):

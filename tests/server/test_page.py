@@ -1,8 +1,11 @@
 """The page at /, in a real browser: what a user sees and does."""
 
+import asyncio
 import json
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from llamacy.server.fields import FIELDS
 from tests.server import browser as chromium
@@ -220,6 +223,24 @@ def test_settings_that_are_wrong_are_told_before_asking(page):
     assert not page.all(".message") and page.one("#input").get_attribute("value") == "Hello"
     page.click("#notice .link-button")
     page.wait(lambda: page.one("#s-structure_text").get_attribute("aria-invalid") == "true")
+
+
+def test_an_edit_that_cannot_be_sent_changes_nothing(page):
+    page = page(SHORT)
+    send(page, "one")
+    answered(page, 1)
+    send(page, "two")
+    answered(page, 2)
+    before = stored(page)[0]["messages"]
+    page.click("#drawer-open")
+    page.run("const s = document.getElementById('s-structure'); s.selectedIndex = 2; s.dispatchEvent(new Event('change'))")
+    page.type("#s-structure_text", "{")
+    page.click("#drawer-close")
+    page.hover(page.all(".message.user")[0])
+    page.all('.message.user [aria-label="Edit"]')[0].click()
+    page.type(".message.user textarea", "!\n")
+    page.wait(lambda: "is no JSON" in page.text("#notice"))
+    assert stored(page)[0]["messages"] == before and page.one(".message.user textarea").get_attribute("value") == "one!"
 
 
 def test_a_server_that_is_gone(page, start, random_256):
@@ -452,3 +473,55 @@ def test_functions_for_pages_of_others(page, server):
         })""")
     text, last, whole, events, n_predict = found
     assert text == last == whole and text and set(events) == {"message", "generation_settings", "timings"} and n_predict == 5
+
+
+def test_a_server_that_does_as_openai_does(page, start, random_256):
+    mine = start("-m", random_256, "-c", 512, "-a", "random", "--openai-strict", "--slots-endpoint-disable")
+    page = page({**SHORT, "n_probs": 2}, mine.url)
+    send(page, "Hello")
+    answered(page)
+    assert len(page.all(".token")) > 6 and page.text(".stats").startswith("12 tokens") and not page.all(".error")
+    page.hover(page.all(".token")[3])
+    page.wait(lambda: len(page.all("#chances tr")) == 2)
+    assert not page.one("#slots").is_displayed()
+    assert all("/slots" in line and "501" in line for line in page.complaints())
+
+
+def test_another_window(page, server):
+    page = page(SHORT)
+    first = page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    page.driver.get(server.url)
+    page.wait(lambda: page.text("#model"))
+    send(page, "from the other")
+    answered(page)
+    page.driver.close()
+    page.driver.switch_to.window(first)
+    page.wait(lambda: "from the other" in [one.text for one in page.all("#list .open span")])
+
+
+async def test_behind_a_prefix(serve, random_256, window):
+    """A proxy serves all of it below /llm/."""
+    api = await serve("-m", random_256, "-c", 512, "-a", "random")
+
+    async def proxy(request):
+        url = api.make_url("/" + request.match_info["path"])
+        body, kind = await request.read(), {"Content-Type": "application/json"}
+        async with api.session.request(request.method, url, data=body, headers=kind) as answer:
+            return web.Response(status=answer.status, body=await answer.read(), content_type=answer.content_type)
+
+    app = web.Application()
+    app.router.add_route("*", "/llm/{path:.*}", proxy)
+    front = TestServer(app, host="127.0.0.1")
+    await front.start_server()
+
+    def look():
+        window.open(str(front.make_url("/llm")), SHORT)
+        window.wait(lambda: window.text("#model") == "random")
+        send(window, "Hello")
+        return answered(window)
+
+    try:
+        assert (await asyncio.to_thread(look))[0]
+    finally:
+        await front.close()

@@ -76,6 +76,10 @@ export class Chat {
   tools(message, version, at) {
     const bar = h('div', { class: 'tools' });
     const copyButton = iconButton('copy', 'Copy', () => copy(version.text, copyButton));
+    if (this.run) {                          // nothing changes under an answer that is coming
+      bar.append(copyButton);
+      return bar;
+    }
     if (message.versions.length > 1) {
       bar.append(h('span', { class: 'versions' },
                    iconButton('left', 'Earlier version', () => this.actions.turn(at, -1), { disabled: message.at === 0 }),

@@ -169,8 +169,8 @@ function answer(at) {
 }
 
 function edit(at, words) {
-  if (runs.has(current)) return;
   const message = current.messages[at];
+  if (runs.has(current) || (message.role === 'user' && !fieldsOrTell())) return;
   message.versions = [version(words)];
   message.at = 0;
   current.messages.length = at + 1;
@@ -367,6 +367,12 @@ function wire() {
   narrow.addEventListener('change', () => showSide(!narrow.matches && store.get('side', true)));
   document.addEventListener('keydown', onKey);
   addEventListener('pagehide', () => store.save(current, false));
+  addEventListener('storage', (event) => {
+    const id = event.key?.match(/^llamacy\.c\.(.+)/)?.[1];
+    if (!id || id === current.id || [...runs.keys()].some((one) => one.id === id)) return;
+    store.reread(id);
+    list.draw(current, runs);
+  });
   addEventListener('online', () => { if (!$('notice').hidden) connect(); });
 }
 
@@ -430,6 +436,7 @@ drawTheme();
 settings.build();
 showSide(!narrow.matches && store.get('side', true));
 open(store.conversations.find((one) => one.id === store.get('current', '')) ?? store.conversations[0] ?? store.create('chat'));
+if (!narrow.matches) (current.mode === 'chat' ? $('input') : $('prompt')).focus();
 connect().then(() => {
   const asked = new URLSearchParams(location.search).get('q');
   if (!asked) return;

@@ -88,7 +88,7 @@ export class Settings {
     const show = () => { input.set(this.values[name]); };
     const undo = iconButton('again', `Back to ${word(this.defaults[name])}`, () => { this.set(name, this.defaults[name]); show(); });
     undo.classList.add('undo');
-    const node = h('div', { class: `row ${kind}` }, h('label', { for: id, text: label }), undo, ...input.nodes,
+    const node = h('div', { class: 'row' }, h('label', { for: id, text: label }), undo, ...input.nodes,
                    h('small', { id: `${id}-hint`, text: more.hint ?? '' }));
     this.rows.set(name, { node, show, mark: () => node.classList.toggle('changed', name in this.changed) });
     show();

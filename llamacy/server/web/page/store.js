@@ -44,6 +44,16 @@ export class Store {
     }
   }
 
+  /** Another window of the browser has changed this conversation. */
+  reread(id) {
+    const known = this.conversations.find((one) => one.id === id);
+    let fresh = null;
+    try { fresh = checked(parsed(localStorage.getItem(`${PREFIX}c.${id}`))); } catch { /* nothing can be read */ }
+    this.conversations = this.conversations.filter((one) => one !== known);
+    if (fresh) this.conversations.push(fresh);
+    this.conversations.sort((a, b) => b.updated - a.updated);
+  }
+
   create(mode) {
     const now = Date.now();
     const conversation = { id: newId(), mode, title: '', system: '', created: now, updated: now, messages: [], prompt: '', output: null };

@@ -14,6 +14,7 @@ from .jsontext import encode, type_error
 MOST_TOOLS = 128
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 HEAD = re.compile(r'\{\s*"name"\s*:\s*"([A-Za-z0-9_.-]{1,64})"\s*,\s*"arguments"\s*:')
+CONTROL = re.compile(r"[\x00-\x1f]")
 FREE = 'free ::= ([^{] [^\\x00]*)?\n'
 GUIDE = ('You may call one of these functions by answering with nothing but a JSON object of the form {"name": "<function>", '
          '"arguments": {...}}:\n')
@@ -76,7 +77,7 @@ class Reader:
     """Tells an answer's text from a call, as it comes: a call begins with a brace.
 
     name       of the function that is called, "" if none is (yet)
-    arguments  what has come of them: JSON text as the model wrote it.  complete: all of it
+    arguments  what has come of them: JSON text as the model wrote it, control characters escaped.  complete: all of it
     """
 
     def __init__(self, tools):
@@ -103,7 +104,8 @@ class Reader:
         return [{"tool_calls": [{"index": 0, **first}]}, *self.more(self.held[head.end():])]
 
     def more(self, text):
-        """Text that goes on inside the arguments."""
+        """Text that goes on inside the arguments. The grammar lets a string have control characters, which JSON does not."""
+        text = CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
         at = 0 if self.arguments else len(text) - len(text.lstrip())
         end = at
         while end < len(text) and not self.complete:

@@ -128,6 +128,12 @@ def test_calls_come_in_pieces_of_any_size(arguments, after):
         assert "".join(pieces).strip() == arguments == reader.arguments.strip() and reader.complete and not reader.rest()
 
 
+def test_arguments_are_json_whatever_the_model_writes():
+    reader = tools.Reader(tools.Tools([CLOCK["function"]], True))
+    reader.feed('{"name": "clock", "arguments": {"a": "one\ntwo\t\x01"}}')
+    assert json.loads(reader.arguments) == {"a": "one\ntwo\t\x01"} and reader.complete
+
+
 def test_texts_that_are_no_calls():
     for text in ("Hello", "", '{"name": "other", "arguments": {}}', '{"nam', "{"):
         reader = tools.Reader(tools.Tools([CLOCK["function"]], False))

@@ -1,6 +1,7 @@
 """Chromium without a window, for the tests of the page and for the pictures in docs/."""
 
 import json
+import os
 import shutil
 import tempfile
 from functools import cache
@@ -35,7 +36,8 @@ class Browser:
         for switch in (*SWITCHES, f"--user-data-dir={self.folder.name}"):
             options.add_argument(switch)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+        plain = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}      # of a sanitized build
+        self.driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver"), env=plain))
 
     def close(self):
         self.driver.quit()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import re
 
@@ -47,7 +48,11 @@ async def test_limits_of_bodies(serve, random_256):
 
 
 async def test_mutated_requests(serve, random_256, tmp_path):
-    """10 000 requests, each wrong in some way: all are answered, none with an exception of ours, and nothing is left over."""
+    """10 000 requests, each wrong in some way: all are answered, none with an exception of ours, and nothing is left over.
+
+    A sanitized build, which is much slower, gets a tenth of them.
+    """
+    n = 16 * (62 if "LD_PRELOAD" in os.environ else 625)
     api = await serve("-m", random_256, "-c", 512, "-np", 8, "-n", 2, "--embeddings", "--metrics", "--slot-save-path", tmp_path)
     rng, found = random.Random(11), {}
 
@@ -62,9 +67,9 @@ async def test_mutated_requests(serve, random_256, tmp_path):
                 error = json.loads(text)["error"] if text.startswith(b"{") else None
                 assert error is None or error["code"] == response.status and error["message"], text
 
-    await asyncio.gather(*(client(625) for _ in range(16)))
+    await asyncio.gather(*(client(n // 16) for _ in range(16)))
     assert set(found) <= {200, 304, 400, 404, 413, 416, 500, 501, 503} and {200, 400, 404, 500} <= set(found)
-    assert sum(found.values()) == 10000 and found[200] > 2000
+    assert sum(found.values()) == n and found[200] > n // 3
     assert (await api.told("/health"))[1]["slots_processing"] == 0
     assert (await api.ask("/completion", {"prompt": "a", "n_predict": 2, "system_prompt": {}}))[0] == 200
 

@@ -22,8 +22,8 @@ HEAVY = {
     "threading", "tokenize", "traceback", "typing", "unittest", "urllib", "uuid", "warnings", "zipfile",
 }
 
-SOURCES = ("kernels/**/*.[ch]", "llamacy/**/*.py", "llamacy/**/*.pyx", "llamacy/**/*.pxd", "tests/**/*.py", "tools/**/*.py",
-           "setup.py", "convert.py", "Makefile", "bin/*")
+SOURCES = ("kernels/**/*.[ch]", "llamacy/**/*.py", "llamacy/**/*.pyx", "llamacy/**/*.pxd", "llamacy/server/web/**/*.[chj]*",
+           "tests/**/*.py", "tools/**/*.py", "setup.py", "convert.py", "Makefile", "bin/*")
 WIDEST = 140           # a row of the options table; text keeps to 120
 
 

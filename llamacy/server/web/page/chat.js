@@ -55,22 +55,16 @@ export class Chat {
     } else if (version.text) {
       body.replaceChildren(h('div', { class: 'prose' }, ...markdown(version.text)));
     } else {
-      body.replaceChildren(coming ? h('div', { class: 'waiting', 'aria-label': 'Waiting for the first token' }, h('i'), h('i'), h('i')) : '');
+      body.replaceChildren(coming ? h('div', { class: 'waiting', title: 'Waiting for the first token' }, h('i'), h('i'), h('i')) : '');
     }
   }
 
   after(message, version, at) {
     const parts = [];
-    if (version.error) parts.push(this.error(version.error, at));
+    if (version.error) parts.push(errorLine(version.error, () => this.actions.answer(at), this.actions.keyWanted));
     if (version.note) parts.push(h('p', { class: 'note', text: version.note }));
     parts.push(this.tools(message, version, at));
     return parts;
-  }
-
-  error(error, at) {
-    return h('div', { class: 'error', role: 'alert' }, h('span', { text: error.text }),
-             error.kind === 'key' ? h('button', { type: 'button', class: 'button', text: 'Enter the key', onclick: this.actions.keyWanted }) : null,
-             h('button', { type: 'button', class: 'button', text: 'Try again', onclick: () => this.actions.answer(at) }));
   }
 
   tools(message, version, at) {
@@ -84,7 +78,8 @@ export class Chat {
       bar.append(h('span', { class: 'versions' },
                    iconButton('left', 'Earlier version', () => this.actions.turn(at, -1), { disabled: message.at === 0 }),
                    h('span', { text: `${message.at + 1}/${message.versions.length}` }),
-                   iconButton('right', 'Later version', () => this.actions.turn(at, 1), { disabled: message.at === message.versions.length - 1 })));
+                   iconButton('right', 'Later version', () => this.actions.turn(at, 1),
+                              { disabled: message.at === message.versions.length - 1 })));
     }
     bar.append(copyButton, iconButton('edit', 'Edit', () => this.edit(message, at)));
     if (message.role === 'assistant') bar.append(iconButton('again', 'Answer again', () => this.actions.answer(at)));
@@ -144,9 +139,19 @@ export class Chat {
   }
 }
 
+export function rateText(rate) {
+  return rate ? `${rate.toFixed(rate < 10 ? 1 : 0)} tokens/s` : '';
+}
+
 export function statsLine(stats) {
-  const rate = stats.rate ? ` · ${stats.rate.toFixed(stats.rate < 10 ? 1 : 0)} tokens/s` : '';
-  return `${stats.n} ${stats.n === 1 ? 'token' : 'tokens'}${rate}`;
+  return [`${stats.n} ${stats.n === 1 ? 'token' : 'tokens'}`, rateText(stats.rate)].filter(Boolean).join(' · ');
+}
+
+/** An error as a line with a way on. */
+export function errorLine(error, again, keyWanted) {
+  const button = (text, onclick) => h('button', { type: 'button', class: 'button', text, onclick });
+  return h('div', { class: 'error', role: 'alert' }, h('span', { text: error.text }),
+           error.kind === 'key' ? button('Enter the key', keyWanted) : null, button('Try again', again));
 }
 
 /** A box as high as its text. */

@@ -18,7 +18,9 @@ export const GROUPS = [
     ['penalize_nl', 'Penalise newlines', 'bool', {}],
   ]],
   ['Structure', [
-    ['structure', 'Answers follow', 'choice', { options: [['', 'nothing'], ['grammar', 'a grammar (GBNF)'], ['json_schema', 'a JSON schema']] }],
+    ['structure', 'Answers follow', 'choice', {
+      options: [['', 'nothing'], ['grammar', 'a grammar (GBNF)'], ['json_schema', 'a JSON schema']],
+    }],
     ['structure_text', 'Grammar or schema', 'code', { hint: '' }],
   ]],
   ['Probabilities', [

@@ -19,12 +19,14 @@ export class List {
     const name = titleOf(conversation) || (conversation.mode === 'chat' ? 'New chat' : 'New text');
     const open = h('button', { type: 'button', class: 'open', title: name, 'aria-current': isCurrent ? 'true' : null,
                                onclick: () => this.actions.open(conversation) },
-                   icon(conversation.mode === 'chat' ? 'chat' : 'page'), h('span', { text: name }), busy ? h('i', { class: 'busy', 'aria-label': 'writing' }) : null);
+                   icon(conversation.mode === 'chat' ? 'chat' : 'page'), h('span', { text: name }),
+                   busy ? h('i', { class: 'busy', title: 'writing' }) : null);
     const item = h('li', { class: isCurrent ? 'current' : '' }, open);
     if (!isEmpty(conversation)) {
       item.append(h('span', { class: 'item-tools' },
                     iconButton('edit', 'Rename', () => this.rename(conversation, item)),
-                    iconButton('down', 'Save as Markdown', () => download(`${fileName(name)}.md`, 'text/markdown', markdownOf(conversation))),
+                    iconButton('down', 'Save as Markdown',
+                               () => download(`${fileName(name)}.md`, 'text/markdown', markdownOf(conversation))),
                     iconButton('trash', 'Delete', () => this.actions.remove(conversation))));
     }
     return item;

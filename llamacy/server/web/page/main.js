@@ -1,10 +1,12 @@
 // The page: which conversation is shown, what runs, and what the buttons do.
 
 import { listen as listenForTokens, hide as hideChances } from './chances.js';
-import { Chat, atEnd, fit, sendButton, toEnd } from './chat.js';
-import { $, download, icon } from './dom.js';
+import { Chat, atEnd, fit, rateText, sendButton, toEnd } from './chat.js';
+import { $, download } from './dom.js';
 import { requestFields } from './fields.js';
+import { Frame, narrow } from './frame.js';
 import { List } from './list.js';
+import { hush, notice, speak } from './notice.js';
 import { Run } from './run.js';
 import { Settings } from './settings.js';
 import { Slots } from './slots.js';
@@ -12,14 +14,14 @@ import { Store, isEmpty, shown, titleOf, version } from './store.js';
 import { getJson } from './stream.js';
 import { Text } from './text.js';
 
-const narrow = matchMedia('(max-width: 760px)');
 const SAVE_EVERY = 2000;                     // ms, while an answer comes
 
 const runs = new Map();                      // conversation -> its Run
 let current;
 let nContext = 0;
 
-const store = new Store((text) => notice(text));
+const store = new Store(notice);
+const frame = new Frame(store);
 const settings = new Settings(store, (name) => {
   if (name === 'key') connect();
 });
@@ -45,7 +47,7 @@ function open(conversation) {
   store.set('current', conversation.id);
   list.draw(conversation, runs);
   drawTitle();
-  if (narrow.matches) showSide(false);
+  if (narrow.matches) frame.side(false);
   toEnd();
 }
 
@@ -128,7 +130,7 @@ function fieldsOrTell() {
   try {
     return requestFields(settings.values);
   } catch (error) {
-    notice(error.message, 'Settings', () => showDrawer(true));
+    notice(error.message, 'Settings', () => frame.drawer(true));
     return null;
   }
 }
@@ -256,104 +258,33 @@ async function connect() {
 }
 
 function keyWanted() {
-  showDrawer(true);
+  frame.drawer(true);
   $('key').focus();
   $('key').scrollIntoView({ block: 'center' });
 }
 
-// ---- what is told
-
-let noticeTimer = 0;
-
-function notice(words, label, action) {
-  const box = $('notice');
-  clearTimeout(noticeTimer);
-  box.replaceChildren(words);
-  if (label) {
-    const button = document.createElement('button');
-    button.className = 'link-button';
-    button.textContent = label;
-    button.addEventListener('click', () => { hush(); action(); });
-    box.append(button);
-  }
-  const close = document.createElement('button');
-  close.className = 'icon-button';
-  close.setAttribute('aria-label', 'Close the notice');
-  close.append(icon('close'));
-  close.addEventListener('click', hush);
-  box.append(close);
-  box.hidden = false;
-  if (label === 'Undo') noticeTimer = setTimeout(hush, 8000);
-}
-
-function hush() {
-  $('notice').hidden = true;
-}
-
-function speak(words) {
-  $('spoken').textContent = words;
-}
-
 function status() {
   const run = runs.get(current);
-  const last = current.mode === 'chat' ? current.messages.at(-1)?.versions[current.messages.at(-1).at] : current.output;
+  const message = current.messages.at(-1);
+  const last = current.mode === 'chat' ? message && shown(message) : current.output;
   const stats = run ? null : last?.stats;
   const rate = run ? run.rate : stats?.rate;
-  $('rate').textContent = run && !run.n ? 'reading the prompt …' : rate ? `${rate.toFixed(rate < 10 ? 1 : 0)} tokens/s` : '';
   const used = stats ? stats.prompt + stats.n : 0;
-  $('room').textContent = used && nContext ? `${Math.min(used, nContext)} of ${nContext} tokens of context` : run?.n ? `${run.n} tokens` : '';
-}
-
-// ---- drawers
-
-function showSide(on) {
-  document.body.classList.toggle('side', on);
-  if (!narrow.matches) store.set('side', on);
-  $('shade').hidden = !(narrow.matches && on);
-}
-
-function showDrawer(on) {
-  $('drawer').hidden = !on;
-  document.body.classList.toggle('drawn', on);
-  $('drawer-open').setAttribute('aria-expanded', String(on));
-  $(on ? 'drawer-close' : 'drawer-open').focus({ preventScroll: true });
-}
-
-function drawTheme() {
-  const dark = isDark();
-  $('theme').replaceChildren(icon(dark ? 'sun' : 'moon'));
-  $('theme').title = dark ? 'Light colours' : 'Dark colours';
-}
-
-function isDark() {
-  return (document.documentElement.dataset.theme ?? (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light')) === 'dark';
-}
-
-function changeTheme() {
-  document.documentElement.dataset.theme = isDark() ? 'light' : 'dark';
-  try { localStorage.setItem('llamacy.theme', document.documentElement.dataset.theme); } catch { /* it lasts as long as the page */ }
-  drawTheme();
+  $('rate').textContent = run && !run.n ? 'reading the prompt …' : rateText(rate);
+  if (used && nContext) $('room').textContent = `${Math.min(used, nContext)} of ${nContext} tokens of context`;
+  else $('room').textContent = run?.n ? `${run.n} tokens` : '';
 }
 
 // ---- start
 
 function wire() {
   const on = (id, event, what) => $(id).addEventListener(event, what);
-  for (const [id, name] of [['side-open', 'menu'], ['side-close', 'close'], ['drawer-open', 'sliders'], ['drawer-close', 'close'], ['to-end', 'down']]) {
-    $(id).append(icon(name));
-  }
   on('new-chat', 'click', () => begin('chat'));
   on('new-text', 'click', () => begin('text'));
   on('mode-chat', 'click', () => current.mode === 'chat' || begin('chat'));
   on('mode-text', 'click', () => current.mode === 'text' || begin('text'));
-  on('side-open', 'click', () => showSide(!document.body.classList.contains('side')));
-  on('side-close', 'click', () => showSide(false));
-  on('shade', 'click', () => showSide(false));
-  on('drawer-open', 'click', () => showDrawer($('drawer').hidden));
-  on('drawer-close', 'click', () => showDrawer(false));
   on('reset', 'click', () => settings.reset());
   on('settings', 'submit', (event) => event.preventDefault());
-  on('theme', 'click', changeTheme);
   on('to-end', 'click', toEnd);
   on('main', 'scroll', () => { $('to-end').hidden = atEnd(); });
   on('export-all', 'click', () => {
@@ -363,8 +294,6 @@ function wire() {
   on('import-file', 'change', importFile);
   on('delete-all', 'click', deleteAll);
   wireComposer(on);
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', drawTheme);
-  narrow.addEventListener('change', () => showSide(!narrow.matches && store.get('side', true)));
   document.addEventListener('keydown', onKey);
   addEventListener('pagehide', () => store.save(current, false));
   addEventListener('storage', (event) => {
@@ -400,8 +329,7 @@ function onKey(event) {
   if (event.key === 'Escape') {
     if (!$('chances').hidden) hideChances();
     else if (runs.has(current)) stop();
-    else if (!$('drawer').hidden) showDrawer(false);
-    else if (narrow.matches) showSide(false);
+    else frame.close();
   } else if (event.altKey && event.code === 'KeyN') {
     event.preventDefault();
     begin(current.mode);
@@ -432,9 +360,7 @@ function deleteAll() {
 
 wire();
 listenForTokens();
-drawTheme();
 settings.build();
-showSide(!narrow.matches && store.get('side', true));
 open(store.conversations.find((one) => one.id === store.get('current', '')) ?? store.conversations[0] ?? store.create('chat'));
 if (!narrow.matches) (current.mode === 'chat' ? $('input') : $('prompt')).focus();
 connect().then(() => {

@@ -54,7 +54,9 @@ export class Run {
     else if (probs) version.probs.push(...probs);
     if (event.timings) this.timings = event.timings;
     if (event.usage) this.usage = event.usage;
-    if (event.tokens_evaluated !== undefined) this.usage = { prompt_tokens: event.tokens_evaluated, completion_tokens: event.tokens_predicted };
+    if (event.tokens_evaluated !== undefined) {
+      this.usage = { prompt_tokens: event.tokens_evaluated, completion_tokens: event.tokens_predicted };
+    }
     if (event.truncated) version.note = 'The context was full: the beginning of the text was left out.';
     else if (last && (event.stopped_limit || choice?.finish_reason === 'length')) version.note = 'Ended at the limit of tokens.';
   }

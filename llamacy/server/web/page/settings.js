@@ -3,6 +3,7 @@
 import { $, h, iconButton } from './dom.js';
 import { GROUPS, defaultsOf, json } from './fields.js';
 
+const KEYS = [['Enter', 'sends'], ['Shift+Enter', 'begins a line'], ['Esc', 'stops'], ['Alt+N', 'begins a conversation']];
 const FOLDED = new Set(['More sampling', 'Context']);
 
 export class Settings {
@@ -62,14 +63,14 @@ export class Settings {
     key.value = this.key;
     $('settings').replaceChildren(
       h('fieldset', {}, h('legend', { text: 'System message' }),
-        h('textarea', { id: 'system', rows: 3, 'aria-label': 'System message of this conversation', placeholder: 'You are a helpful assistant.',
+        h('textarea', { id: 'system', rows: 3, 'aria-label': 'System message of this conversation',
+                        placeholder: 'You are a helpful assistant.',
                         oninput: (event) => { this.conversation.system = event.target.value; this.onedit(); } })),
       ...GROUPS.map(([title, rows]) => this.group(title, rows)),
       h('fieldset', {}, h('legend', { text: 'Server' }),
         h('div', { class: 'row' }, h('label', { for: 'key', text: 'API key' }), key,
           h('small', { text: 'If the server was started with --api-key. Kept in this browser.' }))),
-      h('p', { class: 'keys' }, ...['Enter', ' sends · ', 'Shift+Enter', ' new line · ', 'Esc', ' stops · ', 'Alt+N', ' new conversation']
-        .map((text, i) => (i % 2 ? text : h('kbd', { text })))));
+      h('p', { class: 'keys' }, ...KEYS.flatMap(([key, what]) => [h('kbd', { text: key }), ` ${what} `])));
     for (const row of this.rows.values()) row.mark();
     this.dim();
     if (this.conversation) this.useConversation(this.conversation, this.onedit);
@@ -125,7 +126,8 @@ export class Settings {
   }
 
   number(id, name, kind, more, put) {
-    const box = h('input', { id, type: 'number', step: kind === 'int' ? 1 : 'any', inputmode: 'decimal', 'aria-describedby': `${id}-hint` });
+    const box = h('input', { id, type: 'number', step: kind === 'int' ? 1 : 'any', inputmode: 'decimal',
+                             'aria-describedby': `${id}-hint` });
     const range = more.max === undefined ? null : h('input', { type: 'range', min: more.min, max: more.max, step: more.step,
                                                                'aria-label': `${name}, slider`, tabindex: -1 });
     const take = (text) => {

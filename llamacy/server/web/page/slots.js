@@ -43,7 +43,8 @@ export class Slots {
       return bar;
     }));
     box.setAttribute('aria-label', all);
-    box.title = [all, ...slots.map((slot) => `Slot ${slot.id}: ${slot.state ? `${slot.next_token.n_decoded} tokens written` : 'idle'}`)].join('\n');
+    const doing = (slot) => (slot.state ? `${slot.next_token.n_decoded} tokens written` : 'idle');
+    box.title = [all, ...slots.map((slot) => `Slot ${slot.id}: ${doing(slot)}`)].join('\n');
     box.hidden = false;
   }
 }

@@ -131,11 +131,12 @@ function checked(value) {
   if (!value || typeof value !== 'object' || typeof value.id !== 'string' || !Array.isArray(value.messages)) return null;
   const text = (x) => (typeof x === 'string' ? x : '');
   const one = (v) => ({
-    text: text(v?.text), probs: Array.isArray(v?.probs) ? v.probs.filter((p) => typeof p?.content === 'string' && Array.isArray(p.probs)) : [],
-    stats: v?.stats && typeof v.stats === 'object' ? v.stats : null, error: text(v?.error?.text) ? { text: text(v.error.text), kind: text(v.error.kind) } : null,
-    note: text(v?.note),
+    text: text(v?.text), note: text(v?.note), stats: v?.stats && typeof v.stats === 'object' ? v.stats : null,
+    error: text(v?.error?.text) ? { text: v.error.text, kind: text(v.error.kind) } : null,
+    probs: Array.isArray(v?.probs) ? v.probs.filter((p) => typeof p?.content === 'string' && Array.isArray(p.probs)) : [],
   });
-  const messages = value.messages.filter((m) => (m?.role === 'user' || m?.role === 'assistant') && m.versions?.length).map((m) => ({
+  const known = (m) => (m?.role === 'user' || m?.role === 'assistant') && m.versions?.length;
+  const messages = value.messages.filter(known).map((m) => ({
     role: m.role, versions: m.versions.map(one), at: Math.min(Math.max(0, m.at | 0), m.versions.length - 1),
   }));
   return {

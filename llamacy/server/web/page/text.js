@@ -1,7 +1,7 @@
 // The completion mode: a text, and how the model goes on.
 
 import { grow, tokenView } from './chances.js';
-import { fit, statsLine } from './chat.js';
+import { errorLine, fit, statsLine } from './chat.js';
 import { $, copy, h } from './dom.js';
 
 export class Text {
@@ -10,7 +10,9 @@ export class Text {
     this.actions = actions;
     const prompt = $('prompt');
     prompt.addEventListener('input', () => { this.conversation.prompt = prompt.value; fit(prompt); actions.edited(); this.tools(); });
-    document.querySelector('.sheet').addEventListener('click', (event) => { if (event.target === event.currentTarget) prompt.focus(); });
+    document.querySelector('.sheet').addEventListener('click', (event) => {
+      if (event.target === event.currentTarget) prompt.focus();
+    });
     prompt.addEventListener('keydown', (event) => {
       if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) { event.preventDefault(); actions.go(true); }
     });
@@ -43,11 +45,7 @@ export class Text {
 
   notes(version) {
     const parts = [];
-    if (version?.error) {
-      parts.push(h('div', { class: 'error', role: 'alert' }, h('span', { text: version.error.text }),
-                   version.error.kind === 'key' ? h('button', { type: 'button', class: 'button', text: 'Enter the key', onclick: this.actions.keyWanted }) : null,
-                   h('button', { type: 'button', class: 'button', text: 'Try again', onclick: () => this.actions.go(false) })));
-    }
+    if (version?.error) parts.push(errorLine(version.error, () => this.actions.go(false), this.actions.keyWanted));
     if (version?.note) parts.push(h('p', { class: 'note', text: version.note }));
     if (version?.stats?.n) parts.push(h('p', { class: 'note', text: statsLine(version.stats) }));
     return parts;

@@ -9,6 +9,7 @@ import re
 import pytest
 from yarl import URL
 
+from llamacy.server.static import WEB
 from tests.server.mutations import POSTS, request
 
 # What Python says of itself: no answer may carry it.
@@ -191,6 +192,12 @@ async def test_files_of_the_page(serve, random_256):
             assert response.status == 200 and int(response.headers["Content-Length"]) == len(body)
     for path in ("/page/", "/page", "/page/%2e%2e/index.html", "/index.html/", "/style.css"):
         assert (await api.get(path)).status == 404, path
+
+
+def test_a_package_has_all_files_of_the_page(repo):
+    globs = json.loads(re.search(r'"llamacy.server": (\[.*?\])', (repo / "setup.py").read_text())[1])
+    packed = {path for glob in globs for path in (repo / "llamacy" / "server").glob(glob) if path.is_file()}
+    assert packed == {path for path in WEB.rglob("*") if path.is_file()} and len(packed) > 15
 
 
 async def test_files_of_path_come_first(serve, random_256, tmp_path):

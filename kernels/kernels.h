@@ -30,19 +30,36 @@ typedef void (*lcy_silu_mul_fn)(int64_t n, const float *g, const float *u, float
 /* x[i] = exp(x[i] * scale - max) / sum, in place; exp through the table, sum in double. n >= 1. */
 typedef void (*lcy_softmax_fn)(int64_t n, float *x, float scale, const lcy_tables *t);
 
-/* out[i] = dot(q, row cells[i] of k) for i < n. d elements a row; k_stride bytes between rows. q is prepared: f32 for F32,
- * f32 rounded through f16 for F16 (order: ops/attention.h). */
-typedef void (*lcy_kq_fn)(int64_t d, int64_t n, const int32_t *cells, const void *k, int64_t k_stride, const float *q,
-                          float *out);
+/* The rows of one head of K or V, as a sequence sees them: its i-th cell is number cells[i]. */
+typedef struct lcy_head {
+    const void *rows;     /* of cell 0 */
+    int64_t stride;       /* bytes from cell to cell */
+    const int32_t *cells; /* in the order of positions */
+    lcy_to_float_fn to_float; /* of a packed format, and the size of its blocks; else not looked at */
+    int32_t block, bytes;
+} lcy_head;
 
-/* out[j] = sum over i < n of p[i] * v[cells[i]][j]: 16 lanes, lane = i mod 16, fma, then the tree of lcy_sum16. */
-typedef void (*lcy_pv_fn)(int64_t d, int64_t n, const int32_t *cells, const void *v, int64_t v_stride, const float *p,
-                          float *out);
+enum { LCY_SPAN = 256, LCY_BAND = 64 }; /* cells and channels of values that are summed in one go */
+
+/* Floats of scratch memory that kq and pv need for heads of d and so many query rows. */
+static inline int64_t lcy_attention_scratch(int64_t d, int64_t rows) {
+    return rows * (d + 16 * LCY_BAND) + (d > LCY_BAND ? d : LCY_BAND) * LCY_SPAN;
+}
+
+/* out[r * out_stride + i] = dot(row r of q, row i of k) for r < rows, i < n. q (rows, d) is prepared: f32 for F32, f32
+ * rounded through f16 for F16. One read of a key serves all rows. Order: ops/attention.h. */
+typedef void (*lcy_kq_fn)(int64_t d, int64_t n, const lcy_head *k, int64_t rows, const float *q, float *out,
+                          int64_t out_stride, float *scratch);
+
+/* out[r][j] = sum over i < n[r] of p[r * p_stride + i] * (row i of v)[j]: 16 lanes, lane = i mod 16, fma, then the tree of
+ * lcy_sum16. One read of a value serves all rows, the better the closer their n are. */
+typedef void (*lcy_pv_fn)(int64_t d, int64_t rows, const int32_t *n, const lcy_head *v, const float *p, int64_t p_stride,
+                          float *const *out, float *scratch);
 
 /* Attention of one query row over f16 keys and values as the reference's -fa does it on a CPU: one pass, running maximum,
  * the sum of values kept in f16. q (d) rounded through f16. out (d). */
-typedef void (*lcy_flash_fn)(int64_t d, int64_t n, const int32_t *cells, const void *k, int64_t k_stride, const void *v,
-                             int64_t v_stride, const float *q, float scale, float *out);
+typedef void (*lcy_flash_fn)(int64_t d, int64_t n, const lcy_head *k, const lcy_head *v, const float *q, float scale,
+                             float *out);
 
 /* Multiplies bytes in registers, as fast as this level can: what a product of quantized weights cannot exceed.
  * Returns the number of multiply-adds done; *sink gets a number that depends on all of them. */
@@ -72,7 +89,7 @@ typedef struct lcy_kernels {
     lcy_silu_mul_fn silu_mul;
     lcy_softmax_fn softmax;
     lcy_kq_fn kq_f16, kq_f32;
-    lcy_pv_fn pv_f16, pv_f32;
+    lcy_pv_fn pv_f16, pv_f32, pv_packed; /* packed: any format that has to_float */
     lcy_flash_fn flash_f16;
     lcy_quantize_fn quantize[LCY_TYPE_COUNT];     /* NULL where the format has none */
     lcy_int8_peak_fn int8_peak;

@@ -8,16 +8,16 @@ static int in_range(int32_t p, int32_t p0, int32_t p1) { return p >= p0 && p < p
 static int32_t start_of(int32_t p0) { return p0 < 0 ? 0 : p0; }
 static int32_t end_of(int32_t p1) { return p1 < 0 ? INT32_MAX : p1; }
 
-lcy_status lcy_kv_init(lcy_kv *kv, int32_t size, int32_t n_layers, lcy_type type_k, lcy_type type_v, int64_t width_k,
-                       int64_t width_v) {
-    *kv = (lcy_kv){.size = size, .n_layers = n_layers, .type_k = type_k, .type_v = type_v, .width_k = width_k,
-                   .width_v = width_v};
-    kv->row_k = (int64_t)lcy_row_bytes(type_k, width_k);
-    kv->row_v = (int64_t)lcy_row_bytes(type_v, width_v);
+lcy_status lcy_kv_init(lcy_kv *kv, int32_t size, int32_t n_layers, int32_t n_heads, lcy_type type_k, int32_t head_k,
+                       lcy_type type_v, int32_t head_v) {
+    *kv = (lcy_kv){.size = size, .n_layers = n_layers, .type_k = type_k, .type_v = type_v, .n_heads = n_heads,
+                   .head_k = head_k, .head_v = head_v};
+    kv->row_k = (int64_t)lcy_row_bytes(type_k, head_k);
+    kv->row_v = (int64_t)lcy_row_bytes(type_v, head_v);
     if (!kv->row_k || !kv->row_v) return LCY_E_ARG;
     /* calloc of large sizes gives untouched zero pages: memory is used as cells are */
-    kv->k = calloc((size_t)n_layers * (size_t)size, (size_t)kv->row_k);
-    kv->v = calloc((size_t)n_layers * (size_t)size, (size_t)kv->row_v);
+    kv->k = calloc((size_t)n_layers * (size_t)n_heads * (size_t)size, (size_t)kv->row_k);
+    kv->v = calloc((size_t)n_layers * (size_t)n_heads * (size_t)size, (size_t)kv->row_v);
     kv->pos = malloc(sizeof *kv->pos * (size_t)size);
     kv->delta = malloc(sizeof *kv->delta * (size_t)size);
     kv->seqs = malloc(sizeof *kv->seqs * (size_t)size);

@@ -1,8 +1,9 @@
 /* kv.h: the cache of keys and values.
  *
  * A cell holds one position's K and V rows of every layer, and says whose they are: a position and a set of sequences.
- * K and V are rows [layer][cell][width]; K is stored after RoPE. Attention asks for the cells of a sequence in the order of
- * their positions, so what a token sees does not depend on where in the cache its past lies. */
+ * K and V are rows [layer][head][cell][head size], so that what a head reads lies together; K is stored after RoPE.
+ * Attention asks for the cells of a sequence in the order of their positions, so what a token sees does not depend on where
+ * in the cache its past lies. */
 #ifndef LCY_KV_H
 #define LCY_KV_H
 
@@ -13,9 +14,9 @@ enum { LCY_MAX_SEQS = 64 };
 typedef struct lcy_kv {
     int32_t size, n_layers;
     lcy_type type_k, type_v;
-    int64_t width_k, width_v; /* elements of a row */
+    int32_t n_heads, head_k, head_v; /* head_k, head_v: elements of a row */
     int64_t row_k, row_v;     /* bytes of a row */
-    uint8_t *k, *v;           /* (n_layers, size, row) */
+    uint8_t *k, *v;           /* (n_layers, n_heads, size, row) */
     int32_t *pos;             /* (size) -1: free */
     int32_t *delta;           /* (size) how far K has still to be rotated */
     uint64_t *seqs;           /* (size) bit s: belongs to sequence s */
@@ -26,16 +27,16 @@ typedef struct lcy_kv {
     } order[LCY_MAX_SEQS];
 } lcy_kv;
 
-/* Rows that do not divide into the types' blocks: LCY_E_ARG. */
-lcy_status lcy_kv_init(lcy_kv *kv, int32_t size, int32_t n_layers, lcy_type type_k, lcy_type type_v, int64_t width_k,
-                       int64_t width_v);
+/* Heads that do not divide into the types' blocks: LCY_E_ARG. */
+lcy_status lcy_kv_init(lcy_kv *kv, int32_t size, int32_t n_layers, int32_t n_heads, lcy_type type_k, int32_t head_k,
+                       lcy_type type_v, int32_t head_v);
 void lcy_kv_release(lcy_kv *kv);
 
-static inline uint8_t *lcy_kv_k(const lcy_kv *kv, int32_t layer, int32_t cell) {
-    return kv->k + ((int64_t)layer * kv->size + cell) * kv->row_k;
+static inline uint8_t *lcy_kv_k(const lcy_kv *kv, int32_t layer, int32_t head, int32_t cell) {
+    return kv->k + (((int64_t)layer * kv->n_heads + head) * kv->size + cell) * kv->row_k;
 }
-static inline uint8_t *lcy_kv_v(const lcy_kv *kv, int32_t layer, int32_t cell) {
-    return kv->v + ((int64_t)layer * kv->size + cell) * kv->row_v;
+static inline uint8_t *lcy_kv_v(const lcy_kv *kv, int32_t layer, int32_t head, int32_t cell) {
+    return kv->v + (((int64_t)layer * kv->n_heads + head) * kv->size + cell) * kv->row_v;
 }
 
 /* Claims n free cells for the tokens, writes their numbers to cells. LCY_E_FULL: fewer than n are free; nothing changed. */

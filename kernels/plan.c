@@ -15,59 +15,43 @@ static void fill_tables(lcy_tables *t) {
     }
 }
 
-/* calloc that keeps count; rounded up so that vector loads at the end of a buffer stay inside it */
-static void *claim(lcy_ctx *ctx, int64_t bytes) {
+/* rounded up so that vector loads at the end of a buffer stay inside it */
+void *lcy_claim(lcy_ctx *ctx, int64_t bytes) {
     ctx->scratch_bytes += bytes;
     return calloc(1, (size_t)bytes + 64);
 }
 
-static int64_t packed_head_bytes(const lcy_ctx *ctx) {
-    const lcy_format *f = lcy_format_of(ctx->kv.type_k);
-    const int64_t packed = (int64_t)lcy_row_bytes(f->dot_with, ctx->plan->head_k), half = 2 * ctx->plan->head_k;
-    return packed > half ? packed : half;
-}
-
 static lcy_status claim_scratch(lcy_ctx *ctx, lcy_scratch *s) {
-    const lcy_plan *plan = ctx->plan;
-    const int32_t head = plan->head_k > plan->head_v ? plan->head_k : plan->head_v;
-    const int convert = ctx->kv.type_v != LCY_F16 && ctx->kv.type_v != LCY_F32;
-    s->scores = claim(ctx, 4 * (int64_t)ctx->par.n_ctx);
-    s->row = claim(ctx, 4 * head);
-    s->packed = claim(ctx, packed_head_bytes(ctx));
-    s->result = claim(ctx, 4 * LCY_HELP_FLOATS);
-    s->values = convert ? claim(ctx, 4 * (int64_t)ctx->par.n_ctx * plan->head_v) : NULL;
-    return s->scores && s->row && s->packed && s->result && (s->values || !convert) ? LCY_OK : LCY_E_NOMEM;
+    s->result = lcy_claim(ctx, 4 * LCY_HELP_FLOATS);
+    return s->result ? lcy_attention_claim(ctx, s) : LCY_E_NOMEM;
 }
 
 static lcy_status claim_ubatch(lcy_ctx *ctx) {
     const int64_t n = ctx->par.n_ubatch;
-    ctx->ub.cell = claim(ctx, 4 * n);
-    ctx->ub.select = claim(ctx, 4 * n);
-    ctx->ub.seen = claim(ctx, 4 * n);
-    ctx->ub.order = claim(ctx, (int64_t)sizeof(void *) * n);
-    return ctx->ub.cell && ctx->ub.select && ctx->ub.seen && ctx->ub.order ? LCY_OK : LCY_E_NOMEM;
+    ctx->ub.cell = lcy_claim(ctx, 4 * n);
+    ctx->ub.select = lcy_claim(ctx, 4 * n);
+    ctx->ub.seen = lcy_claim(ctx, 4 * n);
+    ctx->ub.first = lcy_claim(ctx, 4 * (n + 1));
+    ctx->ub.order = lcy_claim(ctx, (int64_t)sizeof(void *) * n);
+    return ctx->ub.cell && ctx->ub.select && ctx->ub.seen && ctx->ub.first && ctx->ub.order ? LCY_OK : LCY_E_NOMEM;
 }
 
 static lcy_status claim_all(lcy_ctx *ctx) {
     const lcy_plan *plan = ctx->plan;
     const lcy_ctx_params *par = &ctx->par;
     const int threads = par->n_threads > par->n_threads_batch ? par->n_threads : par->n_threads_batch;
-    const int64_t heads = plan->n_heads_kv;
-    const lcy_status kv = lcy_kv_init(&ctx->kv, par->n_ctx, plan->n_layers, (lcy_type)par->type_k,
-                                      (lcy_type)par->type_v, heads * plan->head_k, heads * plan->head_v);
+    const lcy_status kv = lcy_kv_init(&ctx->kv, par->n_ctx, plan->n_layers, plan->n_heads_kv, (lcy_type)par->type_k,
+                                      plan->head_k, (lcy_type)par->type_v, plan->head_v);
     if (kv) return kv;
-    ctx->arena = claim(ctx, plan->arena * par->n_ubatch);
-    ctx->logits = claim(ctx, 4 * (int64_t)par->n_outputs * plan->n_vocab);
-    ctx->run.won = claim(ctx, (int64_t)sizeof *ctx->run.won * LCY_HELP_CHUNKS);
-    ctx->iota = claim(ctx, 4 * (int64_t)par->n_ctx);
-    ctx->scratch = claim(ctx, (int64_t)sizeof *ctx->scratch * threads);
-    if (!ctx->arena || !ctx->logits || !ctx->run.won || !ctx->iota || !ctx->scratch || claim_ubatch(ctx))
-        return LCY_E_NOMEM;
-    for (int32_t i = 0; i < par->n_ctx; i++) ctx->iota[i] = i;
+    ctx->arena = lcy_claim(ctx, plan->arena * par->n_ubatch);
+    ctx->logits = lcy_claim(ctx, 4 * (int64_t)par->n_outputs * plan->n_vocab);
+    ctx->run.won = lcy_claim(ctx, (int64_t)sizeof *ctx->run.won * LCY_HELP_CHUNKS);
+    ctx->scratch = lcy_claim(ctx, (int64_t)sizeof *ctx->scratch * threads);
+    if (!ctx->arena || !ctx->logits || !ctx->run.won || !ctx->scratch || claim_ubatch(ctx)) return LCY_E_NOMEM;
     for (int i = 0; i < threads; i++)
         if (claim_scratch(ctx, &ctx->scratch[i])) return LCY_E_NOMEM;
     for (int i = 0; i < LCY_MAX_ROPES; i++)
-        if (par->rope[i].n_dims && !(ctx->angles[i] = claim(ctx, 4 * (int64_t)par->n_ubatch * par->rope[i].n_dims)))
+        if (par->rope[i].n_dims && !(ctx->angles[i] = lcy_claim(ctx, 4 * (int64_t)par->n_ubatch * par->rope[i].n_dims)))
             return LCY_E_NOMEM;
     if (lcy_gate_init(&ctx->run.gate)) return LCY_E_NOMEM;
     ctx->pool = lcy_pool_new(threads, lcy_run_thread, ctx);
@@ -112,29 +96,24 @@ lcy_status lcy_ctx_new(lcy_ctx **out, const lcy_plan *plan, const lcy_ctx_params
     return LCY_OK;
 }
 
-static void release_scratch(lcy_scratch *s) {
-    free(s->scores);
-    free(s->row);
-    free(s->packed);
-    free(s->values);
-    free(s->result);
-}
-
 void lcy_ctx_free(lcy_ctx *ctx) {
     if (!ctx) return;
     lcy_pool_free(ctx->pool);
     const int threads = ctx->par.n_threads > ctx->par.n_threads_batch ? ctx->par.n_threads : ctx->par.n_threads_batch;
-    for (int i = 0; ctx->scratch && i < threads; i++) release_scratch(&ctx->scratch[i]);
+    for (int i = 0; ctx->scratch && i < threads; i++) {
+        free(ctx->scratch[i].result);
+        lcy_attention_release(&ctx->scratch[i]);
+    }
     for (int i = 0; i < LCY_MAX_ROPES; i++) free(ctx->angles[i]);
     lcy_kv_release(&ctx->kv);
     free(ctx->scratch);
-    free(ctx->iota);
     free(ctx->run.won);
     free(ctx->logits);
     free(ctx->arena);
     free(ctx->ub.cell);
     free(ctx->ub.select);
     free(ctx->ub.seen);
+    free(ctx->ub.first);
     free((void *)ctx->ub.order);
     free(ctx);
 }
@@ -182,6 +161,7 @@ static lcy_status prepare(lcy_ctx *ctx, const lcy_batch *b, int32_t first, int32
         ub->seen[t] = up_to(&ctx->kv, ub->order[t], count, ub->pos[t]);
         if (b->want ? b->want[first + t] : first + t == b->n - 1) ub->select[ub->n_out++] = t;
     }
+    lcy_attention_group(ctx);
     for (int i = 0; i < LCY_MAX_ROPES; i++)
         for (int32_t t = 0; t < n && ctx->angles[i]; t++)
             lcy_rope_angles(&ctx->par.rope[i], ub->pos[t], ctx->angles[i] + (int64_t)t * ctx->par.rope[i].n_dims);

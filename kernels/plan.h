@@ -71,7 +71,9 @@ enum { LCY_MAX_ROPES = 4 };
 typedef struct lcy_ctx_params {
     int32_t n_ctx, n_ubatch, n_outputs; /* n_outputs: rows of logits kept per decode */
     int32_t n_threads, n_threads_batch;
-    int32_t type_k, type_v, flash;
+    int32_t type_k, type_v;
+    int32_t flash; /* one pass with sums in f16, the reference's -fa, for tokens that see up to 256 cells of an F16 cache;
+                      those that see more, where its rounding would add up, take the usual way, which is faster */
     lcy_rope rope[LCY_MAX_ROPES];
     int (*poll)(void *arg); /* called now and then on the caller's thread; nonzero stops the decode. May be NULL */
     void *poll_arg;

@@ -1,29 +1,21 @@
 /* steps.c: what each step of a plan does, cut into chunks that threads take one by one.
  *
- * Work on tokens is cut by tokens, a matrix product by rows, attention by heads of K and V and small groups of tokens.
+ * Work on tokens is cut by tokens, a matrix product by rows, attention as attend.c says.
  * A step that would take less time than waking a thread is one chunk. */
 #include <string.h>
 
 #include "ctx.h"
 
 enum {
-    SMALL_WORK = 32768, /* multiply-adds, or their like, below which a step is not shared */
     ROWS_ALIGN = 16,    /* kernels take rows in groups of 8 or 16 */
     MAX_ROWS = 256,
-    ATTENTION_TOKENS = 8,
     EXPERT_ROWS = 64
 };
 
 static int32_t min32(int32_t a, int32_t b) { return a < b ? a : b; }
 static int32_t tokens_of(const lcy_ctx *ctx, const lcy_step *s) { return s->selected ? ctx->ub.n_out : ctx->ub.n; }
 
-static void *row_of(const lcy_ctx *ctx, int32_t slot, int64_t token) {
-    const lcy_plan *plan = ctx->plan;
-    const lcy_slot *s = &plan->slots[slot];
-    if (slot == plan->logits) return ctx->ub.logits + token * plan->n_vocab;
-    return ctx->arena + s->offset * ctx->par.n_ubatch + token * s->bytes;
-}
-
+static void *row_of(const lcy_ctx *ctx, int32_t slot, int64_t token) { return lcy_slot_row(ctx, slot, token); }
 static const lcy_tensor *tensor_of(const lcy_ctx *ctx, int32_t i) { return &ctx->plan->tensors[i]; }
 static const float *vector_of(const lcy_ctx *ctx, int32_t i) { return i < 0 ? NULL : ctx->plan->tensors[i].data; }
 static int64_t floats_of(const lcy_ctx *ctx, int32_t slot) { return ctx->plan->slots[slot].bytes / 4; }
@@ -52,18 +44,22 @@ static void rope(lcy_ctx *ctx, const lcy_step *s, int32_t t) {
     lcy_rope_turn(r, angles, s->p[1], ctx->plan->head_k, row_of(ctx, s->in[1], t));
 }
 
-static void store_row(lcy_ctx *ctx, lcy_type type, int64_t n, void *to, const float *from) {
-    if (type == LCY_F32)
-        memcpy(to, from, (size_t)n * sizeof *from);
-    else
-        ctx->kernels.from_float[type](n, to, from);
+/* One row per head; `stride` is the distance of heads in the cache. */
+static void store_rows(lcy_ctx *ctx, lcy_type type, int32_t n, int64_t size, uint8_t *to, int64_t stride, const float *from) {
+    for (int32_t i = 0; i < n; i++, to += stride, from += size)
+        if (type == LCY_F32)
+            memcpy(to, from, (size_t)size * sizeof *from);
+        else
+            ctx->kernels.from_float[type](size, to, from);
 }
 
 static void kv_store(lcy_ctx *ctx, const lcy_step *s, int32_t t) {
     const lcy_kv *kv = &ctx->kv;
     const int32_t cell = ctx->ub.cell[t];
-    store_row(ctx, kv->type_k, kv->width_k, lcy_kv_k(kv, s->layer, cell), row_of(ctx, s->in[0], t));
-    store_row(ctx, kv->type_v, kv->width_v, lcy_kv_v(kv, s->layer, cell), row_of(ctx, s->in[1], t));
+    store_rows(ctx, kv->type_k, kv->n_heads, kv->head_k, lcy_kv_k(kv, s->layer, 0, cell), kv->size * kv->row_k,
+               row_of(ctx, s->in[0], t));
+    store_rows(ctx, kv->type_v, kv->n_heads, kv->head_v, lcy_kv_v(kv, s->layer, 0, cell), kv->size * kv->row_v,
+               row_of(ctx, s->in[1], t));
 }
 
 static void silu(lcy_ctx *ctx, const lcy_step *s, int32_t t) {
@@ -172,7 +168,7 @@ static int64_t rows_of(const lcy_ctx *ctx, const lcy_step *s) {
 /* Rows in a chunk: several chunks per thread, so that a thread which the system delays does not hold up the others. */
 static int64_t rows_per_chunk(const lcy_ctx *ctx, const lcy_step *s, int n_threads, int32_t tokens) {
     const int64_t rows = rows_of(ctx, s), work = rows * tensor_of(ctx, s->w[0])->k * tokens;
-    if (n_threads == 1 || work < SMALL_WORK) return rows;
+    if (n_threads == 1 || work < LCY_SMALL_WORK) return rows;
     const int64_t wish = rows / (8 * n_threads) / ROWS_ALIGN * ROWS_ALIGN;
     return wish < ROWS_ALIGN ? ROWS_ALIGN : wish > MAX_ROWS ? MAX_ROWS : wish;
 }
@@ -273,83 +269,6 @@ static void experts(lcy_ctx *ctx, const lcy_step *s, int32_t chunk) {
     }
 }
 
-/* ---- attention ---- */
-
-static void keys_dot_query(lcy_ctx *ctx, const uint8_t *k, int32_t n, const int32_t *cells, const float *q,
-                           lcy_scratch *scratch) {
-    const lcy_kv *kv = &ctx->kv;
-    const int64_t d = ctx->plan->head_k;
-    if (kv->type_k == LCY_F32) {
-        ctx->kernels.kq_f32(d, n, cells, k, kv->row_k, q, scratch->scores);
-    } else if (kv->type_k == LCY_F16) {
-        ctx->kernels.kq_f16(d, n, cells, k, kv->row_k, q, scratch->scores);
-    } else {
-        const lcy_format *f = lcy_format_of(kv->type_k);
-        ctx->kernels.from_float[f->dot_with](d, scratch->packed, q);
-        for (int32_t i = 0; i < n; i++) scratch->scores[i] = f->dot(d, k + cells[i] * kv->row_k, scratch->packed);
-    }
-}
-
-static void weigh_values(lcy_ctx *ctx, const uint8_t *v, int32_t n, const int32_t *cells, float *out,
-                         lcy_scratch *scratch) {
-    const lcy_kv *kv = &ctx->kv;
-    const int64_t d = ctx->plan->head_v;
-    if (kv->type_v == LCY_F32) {
-        ctx->kernels.pv_f32(d, n, cells, v, kv->row_v, scratch->scores, out);
-    } else if (kv->type_v == LCY_F16) {
-        ctx->kernels.pv_f16(d, n, cells, v, kv->row_v, scratch->scores, out);
-    } else {
-        for (int32_t i = 0; i < n; i++)
-            ctx->kernels.to_float[kv->type_v](d, scratch->values + i * d, v + cells[i] * kv->row_v);
-        ctx->kernels.pv_f32(d, n, ctx->iota, scratch->values, d * 4, scratch->scores, out);
-    }
-}
-
-/* A query row as the kernels of K want it: rounded through F16 where K is F16. */
-static const float *prepared(lcy_ctx *ctx, const float *q, lcy_scratch *scratch) {
-    const int64_t d = ctx->plan->head_k;
-    if (ctx->kv.type_k != LCY_F16) return q;
-    ctx->kernels.from_float[LCY_F16](d, scratch->packed, q);
-    ctx->kernels.to_float[LCY_F16](d, scratch->row, scratch->packed);
-    return scratch->row;
-}
-
-static void attend(lcy_ctx *ctx, const lcy_step *s, int32_t t, int32_t head, int32_t head_kv, lcy_scratch *scratch) {
-    const lcy_kv *kv = &ctx->kv;
-    const lcy_plan *plan = ctx->plan;
-    const int32_t n = ctx->ub.seen[t], *cells = ctx->ub.order[t];
-    const uint8_t *k = lcy_kv_k(kv, s->layer, 0) + head_kv * lcy_head_bytes(kv->type_k, plan->head_k);
-    const uint8_t *v = lcy_kv_v(kv, s->layer, 0) + head_kv * lcy_head_bytes(kv->type_v, plan->head_v);
-    float *out = (float *)row_of(ctx, s->out[0], t) + (int64_t)head * plan->head_v;
-    const float *q = prepared(ctx, (const float *)row_of(ctx, s->in[0], t) + (int64_t)head * plan->head_k, scratch);
-    if (ctx->par.flash && kv->type_k == LCY_F16 && kv->type_v == LCY_F16 && plan->head_k == plan->head_v) {
-        ctx->kernels.flash_f16(plan->head_k, n, cells, k, kv->row_k, v, kv->row_v, q, s->f[0], out);
-        return;
-    }
-    keys_dot_query(ctx, k, n, cells, q, scratch);
-    ctx->kernels.softmax(n, scratch->scores, s->f[0], &ctx->tables);
-    weigh_values(ctx, v, n, cells, out, scratch);
-}
-
-static int32_t attention_groups(const lcy_ctx *ctx) { return (ctx->ub.n + ATTENTION_TOKENS - 1) / ATTENTION_TOKENS; }
-
-static int32_t attention_chunks(const lcy_ctx *ctx, const lcy_step *s, int n_threads) {
-    int64_t work = 0;
-    for (int32_t t = 0; t < ctx->ub.n; t++) work += ctx->ub.seen[t];
-    work *= (int64_t)ctx->plan->head_k * s->p[0];
-    return n_threads == 1 || work < SMALL_WORK ? 1 : s->p[1] * attention_groups(ctx);
-}
-
-static void attention(lcy_ctx *ctx, const lcy_step *s, int32_t chunk, int whole, lcy_scratch *scratch) {
-    const int32_t groups = attention_groups(ctx), share = s->p[0] / s->p[1];
-    const int32_t first = whole ? 0 : chunk, last = whole ? s->p[1] * groups : chunk + 1;
-    for (int32_t c = first; c < last; c++) {
-        const int32_t head_kv = c / groups, t0 = c % groups * ATTENTION_TOKENS;
-        for (int32_t t = t0; t < min32(t0 + ATTENTION_TOKENS, ctx->ub.n); t++)
-            for (int32_t h = 0; h < share; h++) attend(ctx, s, t, head_kv * share + h, head_kv, scratch);
-    }
-}
-
 /* ---- what run.c knows of all this ---- */
 
 int32_t lcy_step_tokens(const lcy_ctx *ctx, const lcy_step *s) { return tokens_of(ctx, s); }
@@ -360,7 +279,7 @@ int32_t lcy_step_chunks(const lcy_ctx *ctx, const lcy_step *s, int n_threads) {
     switch (s->op) {
     case LCY_OP_MATMUL: return matmul_chunks(ctx, s, n_threads);
     case LCY_OP_EXPERTS: return tensor_of(ctx, s->w[0])->slices * chunks_of_expert(ctx, s);
-    case LCY_OP_ATTENTION: return attention_chunks(ctx, s, n_threads);
+    case LCY_OP_ATTENTION: return lcy_attention_chunks(ctx, s, n_threads);
     default: {
         const int32_t per = tokens_per_chunk(tokens, n_threads);
         return (tokens + per - 1) / per;
@@ -373,7 +292,7 @@ void lcy_step_run(lcy_ctx *ctx, const lcy_step *s, int n_threads, int32_t chunk,
     switch (s->op) {
     case LCY_OP_MATMUL: matmul(ctx, s, n_threads, chunk); return;
     case LCY_OP_EXPERTS: experts(ctx, s, chunk); return;
-    case LCY_OP_ATTENTION: attention(ctx, s, chunk, attention_chunks(ctx, s, n_threads) == 1, scratch); return;
+    case LCY_OP_ATTENTION: lcy_attention_run(ctx, s, n_threads, chunk, scratch); return;
     default: {
         const int32_t tokens = tokens_of(ctx, s), per = tokens_per_chunk(tokens, n_threads);
         for (int32_t t = chunk * per; t < min32((chunk + 1) * per, tokens); t++) by_token[s->op](ctx, s, t);

@@ -8,6 +8,10 @@
 #define LANES_NAME(name) name##_avx2
 #define FLOATS_ROWS 4 /* of a tile of floats.h: the measured best of what fits the registers */
 #define FLOATS_TOKENS 1
+#define KQ_LANES 1 /* of keys.h: registers of keys, query rows */
+#define KQ_ROWS 1
+#define PV_LANES 2 /* of values.h: registers of channels, query rows */
+#define PV_ROWS 2
 
 typedef struct {
     __m256 low, high;
@@ -16,6 +20,7 @@ typedef struct {
 static inline lanes lanes_of(__m256 low, __m256 high) { return (lanes){low, high}; }
 static inline lanes lanes_same(float x) { return lanes_of(_mm256_set1_ps(x), _mm256_set1_ps(x)); }
 static inline lanes lanes_load(const float *p) { return lanes_of(_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)); }
+static inline void lanes_hold(lanes *a) { __asm__ volatile("" : "+x"(a->low), "+x"(a->high)); } /* now, and in registers */
 static inline void lanes_store(float *p, lanes a) {
     _mm256_storeu_ps(p, a.low);
     _mm256_storeu_ps(p + 8, a.high);
@@ -37,6 +42,10 @@ static inline lanes lanes_fma(lanes a, lanes b, lanes c) {
 }
 static inline __m256 lanes_8halves(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
 static inline lanes lanes_halves(const uint16_t *p) { return lanes_of(lanes_8halves(p), lanes_8halves(p + 8)); }
+static inline lanes lanes_of_halves(__m256i halves) {
+    return lanes_of(_mm256_cvtph_ps(_mm256_castsi256_si128(halves)), _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1)));
+}
+static inline lanes lanes_join(__m256 low, __m256 high) { return lanes_of(low, high); }
 static inline __m256 lanes_8bf16s(const uint16_t *p) {
     const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
@@ -57,6 +66,24 @@ static inline __m256 lanes_lookup8(const uint16_t *table, __m256 x) {
 }
 static inline lanes lanes_lookup(const uint16_t *table, lanes x) {
     return lanes_of(lanes_lookup8(table, x.low), lanes_lookup8(table, x.high));
+}
+
+/* lanes of doubles, four to a register */
+typedef struct {
+    __m256d part[4];
+} double_lanes;
+
+static inline double_lanes lanes_widen(lanes a) {
+    return (double_lanes){{_mm256_cvtps_pd(_mm256_castps256_ps128(a.low)), _mm256_cvtps_pd(_mm256_extractf128_ps(a.low, 1)),
+                           _mm256_cvtps_pd(_mm256_castps256_ps128(a.high)), _mm256_cvtps_pd(_mm256_extractf128_ps(a.high, 1))}};
+}
+static inline lanes lanes_narrow(double_lanes a) {
+    return lanes_of(_mm256_set_m128(_mm256_cvtpd_ps(a.part[1]), _mm256_cvtpd_ps(a.part[0])),
+                    _mm256_set_m128(_mm256_cvtpd_ps(a.part[3]), _mm256_cvtpd_ps(a.part[2])));
+}
+static inline double_lanes double_lanes_add(double_lanes a, double_lanes b) {
+    for (int i = 0; i < 4; i++) a.part[i] = _mm256_add_pd(a.part[i], b.part[i]);
+    return a;
 }
 
 /* 16 -> 8: the tree of lcy_sum16 goes on from there */

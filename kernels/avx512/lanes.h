@@ -8,11 +8,16 @@
 #define LANES_NAME(name) name##_avx512
 #define FLOATS_ROWS 6 /* of a tile of floats.h: the measured best of what fits the registers */
 #define FLOATS_TOKENS 4
+#define KQ_LANES 2 /* of keys.h: registers of keys, query rows */
+#define KQ_ROWS 2
+#define PV_LANES 4 /* of values.h: registers of channels, query rows */
+#define PV_ROWS 4
 
 typedef __m512 lanes;
 
 static inline lanes lanes_same(float x) { return _mm512_set1_ps(x); }
 static inline lanes lanes_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void lanes_hold(lanes *a) { __asm__ volatile("" : "+v"(*a)); } /* now, and in a register */
 static inline void lanes_store(float *p, lanes a) { _mm512_storeu_ps(p, a); }
 static inline lanes lanes_add(lanes a, lanes b) { return _mm512_add_ps(a, b); }
 static inline lanes lanes_sub(lanes a, lanes b) { return _mm512_sub_ps(a, b); }
@@ -20,6 +25,8 @@ static inline lanes lanes_mul(lanes a, lanes b) { return _mm512_mul_ps(a, b); }
 static inline lanes lanes_max(lanes a, lanes b) { return _mm512_max_ps(a, b); }
 static inline lanes lanes_fma(lanes a, lanes b, lanes c) { return _mm512_fmadd_ps(a, b, c); }
 static inline lanes lanes_halves(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+static inline lanes lanes_of_halves(__m256i halves) { return _mm512_cvtph_ps(halves); }
+static inline lanes lanes_join(__m256 low, __m256 high) { return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1); }
 static inline lanes lanes_bf16s(const uint16_t *p) {
     const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
@@ -32,6 +39,19 @@ static inline lanes lanes_through_half(lanes a) { return _mm512_cvtph_ps(_mm512_
 static inline lanes lanes_lookup(const uint16_t *table, lanes x) {
     const __m512i index = _mm512_cvtepu16_epi32(_mm512_cvtps_ph(x, 0));
     return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_i32gather_epi32(index, table, 2)));
+}
+
+/* lanes of doubles */
+typedef struct {
+    __m512d low, high;
+} double_lanes;
+
+static inline double_lanes lanes_widen(lanes a) {
+    return (double_lanes){_mm512_cvtps_pd(_mm512_castps512_ps256(a)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1))};
+}
+static inline lanes lanes_narrow(double_lanes a) { return lanes_join(_mm512_cvtpd_ps(a.low), _mm512_cvtpd_ps(a.high)); }
+static inline double_lanes double_lanes_add(double_lanes a, double_lanes b) {
+    return (double_lanes){_mm512_add_pd(a.low, b.low), _mm512_add_pd(a.high, b.high)};
 }
 
 /* 16 -> 8: the tree of lcy_sum16 goes on from there */

@@ -18,6 +18,7 @@ static void fill_ops(lcy_kernels *k) {
     k->kq_f32 = kq_f32;
     k->pv_f16 = pv_f16;
     k->pv_f32 = pv_f32;
+    k->pv_packed = pv_packed;
     k->flash_f16 = flash_f16;
     k->int8_peak = int8_peak;
 }

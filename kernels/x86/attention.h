@@ -5,78 +5,34 @@
 #define LCY_X86_ATTENTION_H
 
 #include "../ops/ops.h"
+#include "keys.h"
+#include "values.h"
 
-#define KV_ROW(type, base, stride, cell) ((const type *)((const uint8_t *)(base) + (int64_t)(cell) * (stride)))
+#define ROW_OF(type, head, i) ((const type *)((const uint8_t *)(head)->rows + (head)->cells[i] * (head)->stride))
 
-/* A row of whole blocks of 64; `load` reads 16 elements as floats. */
-#define DOT_64(load, row, q, d, sum)                                                                       \
-    do {                                                                                                   \
-        lanes a0 = lanes_same(0), a1 = a0, a2 = a0, a3 = a0;                                               \
-        for (int64_t e = 0; e < (d); e += 64) {                                                            \
-            a0 = lanes_fma(load((row) + e), lanes_load((q) + e), a0);                                      \
-            a1 = lanes_fma(load((row) + e + 16), lanes_load((q) + e + 16), a1);                            \
-            a2 = lanes_fma(load((row) + e + 32), lanes_load((q) + e + 32), a2);                            \
-            a3 = lanes_fma(load((row) + e + 48), lanes_load((q) + e + 48), a3);                            \
-        }                                                                                                  \
-        sum = sum_folded(lanes_fold(lanes_add(lanes_add(a0, a2), lanes_add(a1, a3))));                     \
-    } while (0)
-
-static void LANES_NAME(kq_f16)(int64_t d, int64_t n, const int32_t *cells, const void *k, int64_t k_stride, const float *q,
-                               float *out) {
-    if (d % 64) {
-        kq_f16(d, n, cells, k, k_stride, q, out);
-        return;
+/* key_dot_f16 of a row of whole blocks of 64 */
+static inline float LANES_NAME(key_dot)(int64_t d, const uint16_t *row, const float *q) {
+    lanes a0 = lanes_same(0), a1 = a0, a2 = a0, a3 = a0;
+    for (int64_t e = 0; e < d; e += 64) {
+        a0 = lanes_fma(lanes_halves(row + e), lanes_load(q + e), a0);
+        a1 = lanes_fma(lanes_halves(row + e + 16), lanes_load(q + e + 16), a1);
+        a2 = lanes_fma(lanes_halves(row + e + 32), lanes_load(q + e + 32), a2);
+        a3 = lanes_fma(lanes_halves(row + e + 48), lanes_load(q + e + 48), a3);
     }
-    for (int64_t i = 0; i < n; i++) DOT_64(lanes_halves, KV_ROW(uint16_t, k, k_stride, cells[i]), q, d, out[i]);
+    return sum_folded(lanes_fold(lanes_add(lanes_add(a0, a2), lanes_add(a1, a3))));
 }
 
-static void LANES_NAME(kq_f32)(int64_t d, int64_t n, const int32_t *cells, const void *k, int64_t k_stride, const float *q,
-                               float *out) {
+static void LANES_NAME(flash_f16)(int64_t d, int64_t n, const lcy_head *k, const lcy_head *v, const float *q, float scale,
+                                  float *out) {
     if (d % 64) {
-        kq_f32(d, n, cells, k, k_stride, q, out);
-        return;
-    }
-    for (int64_t i = 0; i < n; i++) DOT_64(lanes_load, KV_ROW(float, k, k_stride, cells[i]), q, d, out[i]);
-}
-
-/* Sixteen channels at once: sums[l] holds lane l of all of them. Whole groups of 16 cells stay in registers. */
-#define DEFINE_PV(name, element, load_16)                                                                              \
-    static void LANES_NAME(name)(int64_t d, int64_t n, const int32_t *cells, const void *v, int64_t v_stride,         \
-                                 const float *p, float *out) {                                                         \
-        if (d % 16) {                                                                                                  \
-            name(d, n, cells, v, v_stride, p, out);                                                                    \
-            return;                                                                                                    \
-        }                                                                                                              \
-        for (int64_t c = 0; c < d; c += 16) {                                                                          \
-            lanes a[16];                                                                                               \
-            int64_t i = 0;                                                                                             \
-            for (int l = 0; l < 16; l++) a[l] = lanes_same(0);                                                         \
-            for (; i + 16 <= n; i += 16)                                                                               \
-                _Pragma("GCC unroll 16") for (int l = 0; l < 16; l++) a[l] =                                           \
-                    lanes_fma(load_16(KV_ROW(element, v, v_stride, cells[i + l]) + c), lanes_same(p[i + l]), a[l]);    \
-            for (int l = 0; l < 16 && i < n; l++, i++)                                                                 \
-                a[l] = lanes_fma(load_16(KV_ROW(element, v, v_stride, cells[i]) + c), lanes_same(p[i]), a[l]);         \
-            for (int width = 8; width > 2; width /= 2)                                                                 \
-                for (int l = 0; l < width; l++) a[l] = lanes_add(a[l], a[l + width]);                                  \
-            lanes_store(out + c, lanes_add(lanes_add(a[0], a[2]), lanes_add(a[1], a[3])));                             \
-        }                                                                                                              \
-    }
-
-DEFINE_PV(pv_f16, uint16_t, lanes_halves)
-DEFINE_PV(pv_f32, float, lanes_load)
-
-static void LANES_NAME(flash_f16)(int64_t d, int64_t n, const int32_t *cells, const void *k, int64_t k_stride,
-                                  const void *v, int64_t v_stride, const float *q, float scale, float *out) {
-    if (d % 64) {
-        flash_f16(d, n, cells, k, k_stride, v, v_stride, q, scale, out);
+        flash_f16(d, n, k, v, q, scale, out);
         return;
     }
     float max = -INFINITY, sum = 0;
     for (int64_t c = 0; c < d; c += 16) lanes_store(out + c, lanes_same(0));
     for (int64_t i = 0; i < n; i++) {
-        const uint16_t *row = KV_ROW(uint16_t, v, v_stride, cells[i]);
-        float s;
-        LANES_NAME(kq_f16)(d, 1, cells + i, k, k_stride, q, &s);
+        const uint16_t *row = ROW_OF(uint16_t, v, i);
+        const float s = LANES_NAME(key_dot)(d, ROW_OF(uint16_t, k, i), q);
         const flash_turn turn = flash_next(&max, &sum, s * scale);
         if (turn.shrink != 1)
             for (int64_t c = 0; c < d; c += 16)
@@ -130,12 +86,11 @@ static void fill_attention(lcy_kernels *k) {
     k->kq_f32 = LANES_NAME(kq_f32);
     k->pv_f16 = LANES_NAME(pv_f16);
     k->pv_f32 = LANES_NAME(pv_f32);
+    k->pv_packed = LANES_NAME(pv_packed);
     k->flash_f16 = LANES_NAME(flash_f16);
     k->softmax = LANES_NAME(softmax);
     k->silu_mul = LANES_NAME(silu_mul);
 }
 
-#undef KV_ROW
-#undef DOT_64
-#undef DEFINE_PV
+#undef ROW_OF
 #endif

@@ -13,12 +13,15 @@ CANARY = 64
 
 DOT = ctypes.CFUNCTYPE(c_float, c_int64, c_void_p, c_void_p)
 CONVERT = ctypes.CFUNCTYPE(None, c_int64, c_void_p, c_void_p)
-KQ = (c_int64, c_int64, c_void_p, c_void_p, c_int64, c_void_p, c_void_p)
-OPERATIONS = ("rms_norm", "silu_mul", "softmax", "kq_f16", "kq_f32", "pv_f16", "pv_f32", "flash_f16")  # lcy_kernels' order
-SIGNATURES = dict(zip(OPERATIONS, (
-    (c_int64, c_void_p, c_void_p, c_float, c_void_p), (c_int64, c_void_p, c_void_p, c_void_p, c_void_p),
-    (c_int64, c_void_p, c_float, c_void_p), KQ, KQ, KQ, KQ,
-    (c_int64, c_int64, c_void_p, c_void_p, c_int64, c_void_p, c_int64, c_void_p, c_float, c_void_p))))
+KQ = (c_int64, c_int64, c_void_p, c_int64, c_void_p, c_void_p, c_int64, c_void_p)
+PV = (c_int64, c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p)
+SIGNATURES = {                                                                                   # in lcy_kernels' order
+    "rms_norm": (c_int64, c_void_p, c_void_p, c_float, c_void_p),
+    "silu_mul": (c_int64, c_void_p, c_void_p, c_void_p, c_void_p), "softmax": (c_int64, c_void_p, c_float, c_void_p),
+    "kq_f16": KQ, "kq_f32": KQ, "pv_f16": PV, "pv_f32": PV, "pv_packed": PV,
+    "flash_f16": (c_int64, c_int64, c_void_p, c_void_p, c_void_p, c_float, c_void_p),
+}
+OPERATIONS = tuple(SIGNATURES)
 QUANTIZE = ctypes.CFUNCTYPE(c_int, c_int64, c_int64, c_void_p, c_void_p, c_void_p)
 MATMUL = ctypes.CFUNCTYPE(None, c_int64, c_int64, c_int64, c_void_p, c_int64, c_void_p, c_int64, c_void_p, c_int64)
 
@@ -34,6 +37,12 @@ class Kernels(ctypes.Structure):
     _fields_ = [("matmul", MATMUL * TYPE_COUNT), ("to_float", CONVERT * TYPE_COUNT),
                 ("from_float", CONVERT * TYPE_COUNT), ("operations", c_void_p * len(OPERATIONS)),
                 ("quantize", QUANTIZE * TYPE_COUNT), ("int8_peak", c_void_p), ("more", c_void_p * 256)]
+
+
+class Head(ctypes.Structure):
+    """struct lcy_head"""
+    _fields_ = [("rows", c_void_p), ("stride", c_int64), ("cells", c_void_p), ("to_float", CONVERT), ("block", c_int32),
+                ("bytes", c_int32)]
 
 
 class Isa(ctypes.Structure):

@@ -8,8 +8,6 @@ from levels import PLAIN, own_operations
 
 REFERENCE = PLAIN
 SIZES = (1, 3, 8, 15, 16, 17, 64, 172, 256, 1000)
-HEADS = (8, 16, 40, 64, 80, 96, 128, 192, 256)
-COUNTS = (1, 2, 15, 16, 17, 33, 100)
 halves = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 
@@ -70,27 +68,6 @@ def run_silu(table, g, u):
     return floats(len(g), lambda out: kernel(len(g), pointer(g), pointer(u), out, pointer(TABLES)))
 
 
-def cache(rng, name, d, cells=120, gap=24):
-    """Rows of keys or values with `gap` bytes between them, and cells in no order."""
-    kind = np.float16 if "f16" in name else np.float32
-    rows = np.zeros((cells, d * np.dtype(kind).itemsize + gap), np.uint8)
-    rows[:, :d * np.dtype(kind).itemsize] = numbers(rng, cells, d).astype(kind).view(np.uint8)
-    return rows, rows[:, :d * np.dtype(kind).itemsize].copy().view(kind).astype(np.float32), \
-        rng.permutation(cells).astype(np.int32)
-
-
-def run_kq(table, name, d, n, rows, cells, q):
-    kernel = operation(table, name)
-    return floats(n, lambda out: kernel(d, n, pointer(cells), pointer(rows), rows.strides[0], pointer(q), out))
-
-
-def run_flash(table, d, n, rows, cells, q):
-    """The values are the keys in reverse order of cells."""
-    kernel, values = operation(table, "flash_f16"), rows[::-1].copy()
-    return floats(d, lambda out: kernel(d, n, pointer(cells), pointer(rows), rows.strides[0], pointer(values),
-                                        rows.strides[0], pointer(q), 0.125, out))
-
-
 # --- the formulas
 
 def test_norm_is_the_formula(rng):
@@ -111,39 +88,6 @@ def test_softmax_is_the_formula(rng):
 def test_silu_is_the_formula(rng):
     g, u = numbers(rng, 1000), numbers(rng, 1000)
     assert (run_silu(REFERENCE, g, u) == through(SILU, g) * u).all()
-
-
-@pytest.mark.parametrize("name", ("kq_f16", "kq_f32"))
-def test_scores_are_the_formula(rng, name):
-    for d in HEADS:
-        rows, values, cells = cache(rng, name, d)
-        q = rng.standard_normal(d, dtype=np.float32)
-        expected = values[cells[:50]].astype(np.float64) @ q
-        bound = 1e-5 * np.abs(values[cells[:50]] * q).sum(1)
-        assert (np.abs(run_kq(REFERENCE, name, d, 50, rows, cells, q) - expected) <= bound).all()
-
-
-@pytest.mark.parametrize("name", ("pv_f16", "pv_f32"))
-def test_weighted_values_are_the_formula(rng, name):
-    for d in HEADS:
-        rows, values, cells = cache(rng, name, d)
-        p = rng.random(50, dtype=np.float32)
-        found = floats(d, lambda out: operation(REFERENCE, name)(d, 50, pointer(cells), pointer(rows), rows.strides[0],
-                                                                 pointer(p), out))
-        expected = p.astype(np.float64) @ values[cells[:50]]
-        assert (np.abs(found - expected) <= 1e-5 * (p @ np.abs(values[cells[:50]]))).all()
-
-
-def test_one_pass_attention_is_near_the_formula(rng):
-    """Its sums are kept in f16, so near is all it can be."""
-    for d in HEADS:
-        rows, _, cells = cache(rng, "f16", d, gap=0)
-        rows[:] = (rows.view(np.float16) / 50).view(np.uint8)
-        q = rng.standard_normal(d, dtype=np.float32)
-        k, v = rows.view(np.float16).astype(np.float64), rows[::-1].copy().view(np.float16).astype(np.float64)
-        e = np.exp(k[cells[:50]] @ q * 0.125)
-        expected = e / e.sum() @ v[cells[:50]]
-        assert np.abs(run_flash(REFERENCE, d, 50, rows, cells, q) - expected).max() < 0.02 * np.abs(v).max()
 
 
 # --- the levels
@@ -168,28 +112,6 @@ def test_silu_mul(rng, isa, table):
     for n in SIZES:
         g, u = numbers(rng, n), numbers(rng, n)
         assert same(run_silu(table, g, u), run_silu(REFERENCE, g, u)), n
-
-
-@each_level
-@pytest.mark.parametrize("d", HEADS)
-@pytest.mark.parametrize("name", ("kq_f16", "kq_f32", "pv_f16", "pv_f32"))
-def test_keys_and_values(rng, isa, table, name, d):
-    rows, _, cells = cache(rng, name, d)
-    for n in COUNTS:
-        other = numbers(rng, d if name.startswith("kq") else n)
-        size = n if name.startswith("kq") else d
-        found, expected = (floats(size, lambda out: operation(t, name)(d, n, pointer(cells), pointer(rows), rows.strides[0],
-                                                                       pointer(other), out)) for t in (table, REFERENCE))
-        assert same(found, expected), n
-
-
-@each_level
-@pytest.mark.parametrize("d", HEADS)
-def test_one_pass_attention(rng, isa, table, d):
-    rows, _, cells = cache(rng, "f16", d)
-    for n in COUNTS:
-        q = rng.standard_normal(d, dtype=np.float32)
-        assert same(run_flash(table, d, n, rows, cells, q), run_flash(REFERENCE, d, n, rows, cells, q)), n
 
 
 @pytest.fixture

@@ -1,0 +1,215 @@
+/* keys.h (x86): scores, with one lane per key. Needs a lanes.h and ops/attention.h.
+ *
+ * A tile of keys is turned so that a register holds one channel of 16 keys; the turning is paid once for all query rows.
+ * The order of ops/attention.h then is a plain binary tree: with the channels of a block of 64 in the order of their bits
+ * reversed (channel 16 j + l: l as the tree of lcy_sum16 takes it, then j), neighbours are added, then pairs, then fours.
+ * No sum crosses lanes, and what is left over after whole blocks of 64 is added channel by channel. */
+#ifndef LCY_X86_KEYS_H
+#define LCY_X86_KEYS_H
+
+enum { KEYS = 16 * KQ_LANES }; /* of a tile: floats from one channel to the next */
+
+typedef enum { K_HALVES, K_FLOATS } k_kind; /* every use is a constant */
+
+/* Where channel e of a head with so many channels in whole blocks stands in a tile: that channel of all blocks together. */
+static inline int64_t place_of(int64_t e, int64_t whole) {
+    static const uint8_t reversed[8] = {0, 4, 2, 6, 1, 5, 3, 7};
+    if (e >= whole) return e;
+    const int64_t at = e % 64;
+    return (reversed[at % 8] * 8 + reversed[at / 8]) * (whole / 64) + e / 64;
+}
+
+/* ---- turning ---- */
+
+/* 8 channels of 16 keys: out[c] holds channel c of all. */
+LCY_INLINE void turn_halves(lanes out[8], const uint8_t *const key[16], int64_t channel) {
+    __m256i a[8], b[8];
+    for (int i = 0; i < 8; i++) {
+        const __m128i low = _mm_loadu_si128((const __m128i *)(key[i] + 2 * channel));
+        const __m128i high = _mm_loadu_si128((const __m128i *)(key[i + 8] + 2 * channel));
+        a[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+    }
+    for (int i = 0; i < 8; i += 2) {
+        b[i] = _mm256_unpacklo_epi16(a[i], a[i + 1]);
+        b[i + 1] = _mm256_unpackhi_epi16(a[i], a[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int j = 0; j < 2; j++) {
+            a[i + 2 * j] = _mm256_unpacklo_epi32(b[i + j], b[i + j + 2]);
+            a[i + 2 * j + 1] = _mm256_unpackhi_epi32(b[i + j], b[i + j + 2]);
+        }
+    for (int i = 0; i < 4; i++) {
+        out[2 * i] = lanes_of_halves(_mm256_unpacklo_epi64(a[i], a[i + 4]));
+        out[2 * i + 1] = lanes_of_halves(_mm256_unpackhi_epi64(a[i], a[i + 4]));
+    }
+}
+
+LCY_INLINE void turn_8_floats(__m256 out[8], const uint8_t *const key[8], int64_t channel) {
+    __m256 a[8], b[8];
+    for (int i = 0; i < 8; i += 2) {
+        const __m256 even = _mm256_loadu_ps((const float *)key[i] + channel);
+        const __m256 odd = _mm256_loadu_ps((const float *)key[i + 1] + channel);
+        a[i] = _mm256_unpacklo_ps(even, odd);
+        a[i + 1] = _mm256_unpackhi_ps(even, odd);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int j = 0; j < 2; j++) {
+            b[i + 2 * j] = _mm256_shuffle_ps(a[i + j], a[i + j + 2], 0x44);
+            b[i + 2 * j + 1] = _mm256_shuffle_ps(a[i + j], a[i + j + 2], 0xee);
+        }
+    for (int i = 0; i < 4; i++) {
+        out[i] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x20);
+        out[i + 4] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
+    }
+}
+
+LCY_INLINE void turn_floats(lanes out[8], const uint8_t *const key[16], int64_t channel) {
+    __m256 low[8], high[8];
+    turn_8_floats(low, key, channel);
+    turn_8_floats(high, key + 8, channel);
+    for (int c = 0; c < 8; c++) out[c] = lanes_join(low[c], high[c]);
+}
+
+/* 16 keys -> tile[channel's place][KEYS] */
+LCY_INLINE void turn_16_keys(k_kind kind, int64_t d, const uint8_t *const key[16], float *tile) {
+    const int64_t whole = d & ~(int64_t)63;
+    int64_t e = 0;
+    for (; e + 8 <= d; e += 8) {
+        lanes channel[8];
+        if (kind == K_HALVES)
+            turn_halves(channel, key, e);
+        else
+            turn_floats(channel, key, e);
+        for (int64_t c = 0; c < 8; c++) lanes_store(tile + place_of(e + c, whole) * KEYS, channel[c]);
+    }
+    for (; e < d; e++)
+        for (int64_t i = 0; i < 16; i++)
+            tile[e * KEYS + i] = kind == K_HALVES ? lcy_f16_to_f32(((const uint16_t *)key[i])[e]) : ((const float *)key[i])[e];
+}
+
+/* Up to KEYS keys from number `first` on, of n that there are; missing ones repeat the last. */
+LCY_INLINE void turn_keys(k_kind kind, int64_t d, int64_t first, int64_t n, const lcy_head *k, float *tile) {
+    for (int64_t g = 0; g < KEYS; g += 16) {
+        const uint8_t *key[16];
+        for (int64_t i = first + g; i < first + g + 16; i++)
+            key[i - first - g] = (const uint8_t *)k->rows + k->cells[i < n ? i : n - 1] * k->stride;
+        turn_16_keys(kind, d, key, tile + g);
+    }
+}
+
+/* ---- dots ---- */
+
+/* scores of some query rows with a tile, or what will become them */
+typedef struct { lanes at[KQ_ROWS][KQ_LANES]; } scores;
+
+/* At once: a compiler that puts sums off runs out of registers. */
+LCY_INLINE scores scores_add(int rows, scores a, scores b) {
+    for (int r = 0; r < rows; r++)
+        for (int i = 0; i < KQ_LANES; i++) {
+            a.at[r][i] = lanes_add(a.at[r][i], b.at[r][i]);
+            lanes_hold(&a.at[r][i]);
+        }
+    return a;
+}
+
+LCY_INLINE scores scores_zero(int rows) {
+    scores s;
+    for (int r = 0; r < rows; r++)
+        for (int i = 0; i < KQ_LANES; i++) s.at[r][i] = lanes_same(0);
+    return s;
+}
+
+/* One channel of every block: one lane of one accumulator in the order of ops/attention.h. Keys are held in registers for
+ * all rows. */
+LCY_INLINE scores scores_of_1(int rows, int64_t d, int64_t blocks, const float *k, const float *q) {
+    scores s = scores_zero(rows);
+    for (int64_t b = 0; b < blocks; b++, k += KEYS, q++) {
+        lanes key[KQ_LANES];
+        for (int i = 0; i < KQ_LANES; i++) {
+            key[i] = lanes_load(k + 16 * i);
+            lanes_hold(&key[i]);
+        }
+        for (int r = 0; r < rows; r++)
+            for (int i = 0; i < KQ_LANES; i++) s.at[r][i] = lanes_fma(key[i], lanes_same(q[r * d]), s.at[r][i]);
+    }
+    return s;
+}
+
+/* The tree, a level per function. */
+#define SCORES_OF(n, half)                                                                                           \
+    LCY_INLINE scores scores_of_##n(int rows, int64_t d, int64_t blocks, const float *k, const float *q) {           \
+        const scores a = scores_of_##half(rows, d, blocks, k, q);                                                    \
+        const scores b = scores_of_##half(rows, d, blocks, k + half * blocks * KEYS, q + half * blocks);             \
+        return scores_add(rows, a, b);                                                                               \
+    }
+SCORES_OF(2, 1)
+SCORES_OF(4, 2)
+SCORES_OF(8, 4)
+SCORES_OF(16, 8)
+
+LCY_INLINE scores scores_of_64(int rows, int64_t d, int64_t blocks, const float *k, const float *q) {
+    scores part[4];
+    for (int i = 0; i < 4; i++) part[i] = scores_of_16(rows, d, blocks, k + i * 16 * blocks * KEYS, q + i * 16 * blocks);
+    return scores_add(rows, scores_add(rows, part[0], part[1]), scores_add(rows, part[2], part[3]));
+}
+
+/* Channels after whole blocks: products of halves are exact, and added in double. */
+LCY_INLINE lanes add_rest(k_kind kind, int64_t n, lanes sum, const float *k, const float *q) {
+    if (kind == K_FLOATS) {
+        for (int64_t e = 0; e < n; e++) sum = lanes_add(sum, lanes_mul(lanes_load(k + e * KEYS), lanes_same(q[e])));
+        return sum;
+    }
+    double_lanes wide = lanes_widen(sum);
+    for (int64_t e = 0; e < n; e++)
+        wide = double_lanes_add(wide, lanes_widen(lanes_mul(lanes_load(k + e * KEYS), lanes_same(q[e]))));
+    return lanes_narrow(wide);
+}
+
+/* out[r][i], i < n, of a tile. q is in the order of the tile's channels. */
+LCY_INLINE void scores_of_tile(k_kind kind, int rows, int64_t d, int64_t n, const float *tile, const float *q, float *out,
+                               int64_t out_stride) {
+    const int64_t whole = d & ~(int64_t)63;
+    scores s = whole ? scores_of_64(rows, d, whole / 64, tile, q) : scores_zero(rows);
+    for (int r = 0; r < rows; r++) {
+        float all[KEYS];
+        float *const to = n >= KEYS ? out + r * out_stride : all;
+        for (int i = 0; i < KQ_LANES; i++) {
+            if (whole < d) s.at[r][i] = add_rest(kind, d - whole, s.at[r][i], tile + whole * KEYS + 16 * i, q + r * d + whole);
+            lanes_store(to + 16 * i, s.at[r][i]);
+        }
+        if (n < KEYS) memcpy(out + r * out_stride, all, (size_t)n * sizeof *all);
+    }
+}
+
+LCY_INLINE void scores_of_keys(k_kind kind, int64_t d, int64_t n, const lcy_head *k, int64_t rows, const float *q, float *out,
+                               int64_t out_stride, float *scratch) {
+    float *const turned = scratch, *const tile = scratch + rows * d;
+    for (int64_t e = 0; e < d; e++)
+        for (int64_t r = 0; r < rows; r++) turned[r * d + place_of(e, d & ~(int64_t)63)] = q[r * d + e];
+    for (int64_t i = 0; i < n; i += KEYS) {
+        int64_t r = 0;
+        turn_keys(kind, d, i, n, k, tile);
+        for (; r + KQ_ROWS <= rows; r += KQ_ROWS)
+            scores_of_tile(kind, KQ_ROWS, d, n - i, tile, turned + r * d, out + r * out_stride + i, out_stride);
+        for (; r < rows; r++) scores_of_tile(kind, 1, d, n - i, tile, turned + r * d, out + r * out_stride + i, out_stride);
+    }
+}
+
+/* The usual sizes of a head are constants: their loops are unrolled. */
+static void LANES_NAME(kq_f16)(int64_t d, int64_t n, const lcy_head *k, int64_t rows, const float *q, float *out,
+                               int64_t out_stride, float *scratch) {
+    if (d == 64)
+        scores_of_keys(K_HALVES, 64, n, k, rows, q, out, out_stride, scratch);
+    else if (d == 128)
+        scores_of_keys(K_HALVES, 128, n, k, rows, q, out, out_stride, scratch);
+    else
+        scores_of_keys(K_HALVES, d, n, k, rows, q, out, out_stride, scratch);
+}
+
+static void LANES_NAME(kq_f32)(int64_t d, int64_t n, const lcy_head *k, int64_t rows, const float *q, float *out,
+                               int64_t out_stride, float *scratch) {
+    scores_of_keys(K_FLOATS, d, n, k, rows, q, out, out_stride, scratch);
+}
+
+#undef SCORES_OF
+#endif

@@ -96,10 +96,11 @@ static void *work(void *arg) {
     }
 }
 
-/* Signals belong to the caller's thread: workers start with all of them blocked. */
+/* Signals belong to the caller's thread: workers start with all of them blocked but those that their own steps can raise. */
 static int start_worker(struct worker *w) {
     sigset_t all, before;
     sigfillset(&all);
+    for (int i = 0; i < 4; i++) sigdelset(&all, (int[]){SIGBUS, SIGSEGV, SIGFPE, SIGILL}[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     const int err = pthread_create(&w->id, NULL, work, w);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

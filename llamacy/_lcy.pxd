@@ -125,3 +125,9 @@ cdef extern from "plan.h" nogil:
 cdef extern from "probe.h" nogil:
     double lcy_probe_read(int threads, int64_t bytes, double seconds)             # bytes per second; 0: no room
     double lcy_probe_int8(int threads, double seconds, const char **level)        # multiply-adds per second; 0: no threads
+
+
+cdef extern from "guard.h" nogil:
+    int lcy_guard_add(const void *start, size_t bytes)
+    void lcy_guard_remove(int number)
+    int lcy_guard_whole(int number)

@@ -150,11 +150,13 @@ class Context:
         """Run `tokens` at positions pos, pos + 1, … of sequence `seq`; leaves the logits of the last one in `self.logits`.
 
         Errors  ContextFull: no room, nothing has changed. ValueError: no tokens, or one out of range. KeyboardInterrupt, or
-                what a signal handler raised: the cells of these tokens are free again.
+                what a signal handler raised: the cells of these tokens are free again. GGUFError: the model's file has
+                been cut short, and no result since then is to be trusted.
         """
         n = len(tokens)
         start = perf_counter()
         self._run.decode(tokens, range(pos, pos + n), (seq,) * n)
+        self.model.gguf.check()
         self.timings.add(n, perf_counter() - start)
 
     def decode_batch(self, tokens, positions, seqs, want):
@@ -164,6 +166,7 @@ class Context:
         """
         start = perf_counter()
         self._run.decode(tokens, positions, seqs, want)
+        self.model.gguf.check()
         self.timings.add(len(tokens), perf_counter() - start)
 
     def output(self, row):

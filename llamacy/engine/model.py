@@ -55,6 +55,7 @@ class Model:
         if use_mlock:
             self.lock(log)
         report.tensors(self, progress)
+        self.gguf.check()
 
     def plan(self, embeddings=False):
         """The forward pass as C runs it. `embeddings`: up to the last norm only."""

@@ -1,11 +1,11 @@
 """A file in memory, read-only."""
 
 import errno
-import mmap
 import os
 import stat
 
 from llamacy.errors import GGUFError
+from llamacy.gguf._mapped import Mapped
 
 
 def map_file(path):
@@ -13,8 +13,8 @@ def map_file(path):
 
     OSError: cannot be read. GGUFError: not a file with bytes in it.
 
-    The size is that of this moment: a file that another process cuts short later kills the reader (SIGBUS), as it does
-    any program that maps files.
+    The size is that of this moment. If another process cuts the file short later, what is missing reads as zeros, and
+    check_whole says so.
     """
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # O_NONBLOCK: a named pipe would wait for its writer
     try:
@@ -26,10 +26,14 @@ def map_file(path):
         if info.st_size == 0:
             raise GGUFError(path, 0, "magic", "the file is empty, expected 'GGUF'")
         try:
-            return memoryview(mmap.mmap(fd, info.st_size, access=mmap.ACCESS_READ))
-        except ValueError:
-            raise GGUFError(path, None, "file", "the file was cut short while it was being opened") from None
+            return memoryview(Mapped(fd, info.st_size))
         except OSError as exc:
             raise OSError(exc.errno, f"cannot be mapped: {os.strerror(exc.errno)}", path) from None
     finally:
         os.close(fd)
+
+
+def check_whole(path, view):
+    """Errors  GGUFError: the file behind a view of map_file has become shorter."""
+    if not view.obj.whole():
+        raise GGUFError(path, None, "file", "became shorter while it was in use")

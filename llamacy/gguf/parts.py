@@ -187,5 +187,8 @@ def _write(gguf, part, copying):
                 shard = tensor.shard
                 copying(gguf.part_path(shard))
             source, end = gguf.mapping(tensor.shard), tensor.offset + tensor.nbytes
-            for at in range(tensor.offset, end, PIECE):
-                writer.write(source[at:min(at + PIECE, end)])
+            try:
+                for at in range(tensor.offset, end, PIECE):
+                    writer.write(source[at:min(at + PIECE, end)])
+            finally:
+                gguf.check()     # bytes that are missing cannot be written either

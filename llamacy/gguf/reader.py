@@ -5,7 +5,7 @@ import os
 from llamacy.errors import GGUFError
 from llamacy.gguf import values
 from llamacy.gguf._scan import scan, string_array
-from llamacy.gguf.mapping import map_file
+from llamacy.gguf.mapping import check_whole, map_file
 from llamacy.gguf.types import ARRAY, STRING, VALUE_NAMES
 
 CLOSED = memoryview(b"")  # reading from it raises ValueError
@@ -18,7 +18,10 @@ class Part:
     def __init__(self, path, shard=0):
         self.path = path
         self.view = map_file(path)
-        self.header = scan(path, self.view, shard)
+        try:
+            self.header = scan(path, self.view, shard)
+        finally:
+            check_whole(path, self.view)
 
     def error(self, key, message):
         """The GGUFError to raise about the value of `key` (or any other field)."""
@@ -177,6 +180,12 @@ class GGUFFile:
     def part_path(self, shard):
         """Path of one part."""
         return self._parts[shard].path
+
+    def check(self):
+        """Errors  GGUFError: a part has become shorter since it was opened; what was read from there since then is zeros."""
+        for part in self._parts:
+            if part.view is not CLOSED:
+                check_whole(part.path, part.view)
 
     def close(self):
         """Give the mapping back. Views that were handed out stay valid and keep it until they are gone."""

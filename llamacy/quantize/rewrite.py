@@ -104,6 +104,7 @@ def rewrite(gguf, plan, outputs, n_threads, report):
     """Write the outputs, all or none.
 
     Errors  ModelError: a value is not a number, or too large for its new type. OSError: a file cannot be written.
+            GGUFError: the input has become shorter.
     """
     writers = []
     try:
@@ -117,8 +118,12 @@ def rewrite(gguf, plan, outputs, n_threads, report):
                 report.progress(piece.step, piece.n_elements)
                 if piece.last:
                     report.end(piece.step)
+        gguf.check()
         for writer in writers:
             writer.close()
+    except (LlamacyError, OSError):
+        gguf.check()             # bytes that are missing look like bad ones, or cannot be written
+        raise
     finally:
         for writer in writers:
             writer.abort()       # does nothing to those that were closed

@@ -7,11 +7,12 @@
 
 /* ---- birth and death ---- */
 
+/* exp(x) serves its own entry and that of silu(-x). */
 static void fill_tables(lcy_tables *t) {
     for (uint32_t h = 0; h < 65536; h++) {
-        const float x = lcy_f16_to_f32((uint16_t)h);
-        t->exp[h] = lcy_f32_to_f16(expf(x));
-        t->silu[h] = lcy_f32_to_f16(x / (1.0f + expf(-x)));
+        const float x = lcy_f16_to_f32((uint16_t)h), e = expf(x);
+        t->exp[h] = lcy_f32_to_f16(e);
+        t->silu[h ^ 0x8000] = lcy_f32_to_f16(-x / (1.0f + e));
     }
 }
 

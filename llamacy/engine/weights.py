@@ -118,6 +118,11 @@ def private_copy(*parts):
     """The parts one after another in memory of our own, page aligned and writable."""
     total = sum(len(p) for p in parts)
     copy, at = mmap.mmap(-1, max(total, 1)), 0
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        try:
+            copy.madvise(mmap.MADV_HUGEPAGE)
+        except OSError:
+            pass  # a kernel without them
     for part in parts:
         copy[at:at + len(part)] = part
         at += len(part)

@@ -22,6 +22,9 @@
 typedef __m256i vi;
 typedef __m256 vf;
 
+/* makes GCC keep an array in memory, where an instruction can use it, rather than in registers that others need */
+#define V_IN_MEMORY(array) __asm__("" : "+m"(array))
+
 /* ---- loads ---- */
 
 LCY_INLINE __m128i v_16bytes(const void *p) { return _mm_loadu_si128((const __m128i *)p); }
@@ -40,8 +43,6 @@ LCY_INLINE vf v_loadf(const float *p) { return _mm256_loadu_ps(p); }
 LCY_INLINE void v_storef(float *p, vf a) { _mm256_storeu_ps(p, a); }
 /* V_ROWS halves as floats */
 LCY_INLINE vf v_halves(const uint16_t *p) { return _mm256_cvtph_ps(v_16bytes(p)); }
-/* 32 bytes to every pair of lanes */
-LCY_INLINE vi v_same32(const void *p) { return v_load(p); }
 
 /* ---- integers ---- */
 
@@ -62,11 +63,7 @@ LCY_INLINE vi v_shl32(vi a, int n) { return _mm256_slli_epi32(a, n); }
 LCY_INLINE vi v_sra32(vi a, int n) { return _mm256_srai_epi32(a, n); }
 LCY_INLINE vi v_sra16(vi a, int n) { return _mm256_srai_epi16(a, n); }
 LCY_INLINE vi v_shr32_by(vi a, vi n) { return _mm256_srlv_epi32(a, n); }
-/* pair k of lanes is shifted by first + k * step */
-LCY_INLINE vi v_shr32_halves(vi a, int first, int step) { (void)step; return v_shr32(a, first); }
 LCY_INLINE vi v_shuffle8(vi table, vi index) { return _mm256_shuffle_epi8(table, index); }
-LCY_INLINE vi v_unpack_low8(vi a, vi b) { return _mm256_unpacklo_epi8(a, b); }
-LCY_INLINE vi v_unpack_high8(vi a, vi b) { return _mm256_unpackhi_epi8(a, b); }
 
 /* sum of 32 signed bytes: they are shifted up by 128 to be added as unsigned */
 LCY_INLINE int32_t v_sum_bytes32(const int8_t *p) {
@@ -135,17 +132,28 @@ LCY_INLINE void v_dot_few(vi sum[], const vi codes[8], int tokens, const int8_t 
                            : v_dot_rows(sum[t], codes, 8, x + 32 * t, most);
 }
 
+/* byte n (a constant) of each dword twice, in 16 bits, as v_few_dot takes it */
+LCY_INLINE vi v_byte_scale(vi bytes, int n, int is_signed) {
+    const int one = is_signed ? 0x01000100 : 0x00010001, at = n * one | (is_signed ? 0x00800080 : (int)0x80008000);
+    const __m128i index = _mm_setr_epi32(at, at + 4 * one, at + 8 * one, at + 12 * one);
+    const vi spread = v_shuffle8(bytes, _mm256_broadcastsi128_si256(index));
+    return is_signed ? v_sra16(spread, 8) : spread;
+}
+
+/* The same for four registers whose sums have a scale, for tokens whose activations are `apart` bytes apart; pairs are
+ * scaled before they are added, nothing is left to do in v_few_scale. */
+LCY_INLINE void v_few_dot(vi part[], vi acc[], const vi codes[4], int tokens, const int8_t *x, int apart, int most, vi scale) {
+    (void)part;
+    for (int t = 0; t < tokens; t++) acc[t] = v_dot_rows_scaled(acc[t], codes, 4, x + apart * t, most, scale);
+}
+LCY_INLINE void v_few_scale(vi part[], vi acc[], int tokens, vi scale) { (void)part, (void)acc, (void)tokens, (void)scale; }
+
 /* ---- lanes -> one block or row per 32-bit element ---- */
 
 LCY_INLINE vi v_low32(vi a, vi b) { return _mm256_unpacklo_epi32(a, b); }
 LCY_INLINE vi v_high32(vi a, vi b) { return _mm256_unpackhi_epi32(a, b); }
 LCY_INLINE vi v_low64(vi a, vi b) { return _mm256_unpacklo_epi64(a, b); }
 LCY_INLINE vi v_high64(vi a, vi b) { return _mm256_unpackhi_epi64(a, b); }
-
-/* s[i]: what each lane of registers 4 i .. 4 i + 3 sums to -> the sum of each register, in order */
-LCY_INLINE vi v_sum_lanes(const vi s[2]) {
-    return v_add32(_mm256_permute2x128_si256(s[0], s[1], 0x20), _mm256_permute2x128_si256(s[0], s[1], 0x31));
-}
 
 /* ---- floats ---- */
 

@@ -21,6 +21,9 @@
 typedef __m512i vi;
 typedef __m512 vf;
 
+/* makes GCC keep an array in memory, where an instruction can use it, rather than in registers that others need */
+#define V_IN_MEMORY(array) __asm__("" : "+m"(array))
+
 /* ---- loads ---- */
 
 LCY_INLINE __m128i v_16bytes(const void *p) { return _mm_loadu_si128(p); }
@@ -42,10 +45,6 @@ LCY_INLINE vf v_loadf(const float *p) { return _mm512_loadu_ps(p); }
 LCY_INLINE void v_storef(float *p, vf a) { _mm512_storeu_ps(p, a); }
 /* V_ROWS halves as floats */
 LCY_INLINE vf v_halves(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
-/* 32 bytes to every pair of lanes */
-LCY_INLINE vi v_same32(const void *p) {
-    return _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)p));
-}
 
 /* ---- integers ---- */
 
@@ -65,19 +64,12 @@ LCY_INLINE vi v_shr32(vi a, int n) { return _mm512_srli_epi32(a, (unsigned)n); }
 LCY_INLINE vi v_shl32(vi a, int n) { return _mm512_slli_epi32(a, (unsigned)n); }
 LCY_INLINE vi v_sra32(vi a, int n) { return _mm512_srai_epi32(a, (unsigned)n); }
 LCY_INLINE vi v_shr32_by(vi a, vi n) { return _mm512_srlv_epi32(a, n); }
-/* pair k of lanes is shifted by first + k * step */
-LCY_INLINE vi v_shr32_halves(vi a, int first, int step) {
-    const vi n = _mm512_inserti64x4(v_set32(first), _mm256_set1_epi32(first + step), 1);
-    return v_shr32_by(a, n);
-}
 LCY_INLINE vi v_andnot(vi a, vi b) { return _mm512_andnot_si512(a, b); }
 LCY_INLINE vi v_mul16(vi a, vi b) { return _mm512_mullo_epi16(a, b); }
 LCY_INLINE vi v_add8(vi a, vi b) { return _mm512_add_epi8(a, b); }
+LCY_INLINE vi v_sra16(vi a, int n) { return _mm512_srai_epi16(a, (unsigned)n); }
 LCY_INLINE vi v_sub8(vi a, vi b) { return _mm512_sub_epi8(a, b); }
 LCY_INLINE vi v_shuffle8(vi table, vi index) { return _mm512_shuffle_epi8(table, index); }
-LCY_INLINE vi v_unpack_low8(vi a, vi b) { return _mm512_unpacklo_epi8(a, b); }
-LCY_INLINE vi v_unpack_high8(vi a, vi b) { return _mm512_unpackhi_epi8(a, b); }
-LCY_INLINE vi v_sra16(vi a, int n) { return _mm512_srai_epi16(a, (unsigned)n); }
 
 /* sum of 32 signed bytes: they are shifted up by 128 to be added as unsigned */
 LCY_INLINE int32_t v_sum_bytes32(const int8_t *p) {
@@ -134,6 +126,25 @@ LCY_INLINE void v_dot_few(vi sum[], const vi codes[8], int tokens, const int8_t 
     for (int t = 0; t < tokens && tokens <= 2; t++) sum[t] = v_add32(sum[t], other[t]);
 }
 
+/* byte n (a constant) of each dword, as v_few_dot and v_few_scale take it */
+LCY_INLINE vi v_byte_scale(vi bytes, int n, int is_signed) {
+    if (is_signed) return v_sra32(v_shl32(bytes, 24 - 8 * n), 24);
+    const int at = (int)0x80808000 | n;
+    return v_shuffle8(bytes, _mm512_broadcast_i32x4(_mm_setr_epi32(at, at + 4, at + 8, at + 12)));
+}
+
+/* The same for four registers whose sums have a scale: part[t] += the sums over them, for tokens whose activations are
+ * `apart` bytes apart; then acc[t] += scale x part[t], which begins anew. */
+LCY_INLINE void v_few_dot(vi part[], vi acc[], const vi codes[4], int tokens, const int8_t *x, int apart, int most, vi scale) {
+    (void)acc, (void)most, (void)scale;
+    for (int g = 0; g < 4; g++)
+        for (int t = 0; t < tokens; t++)
+            part[t] = _mm512_dpbusd_epi32(part[t], codes[g], v_same4(x + apart * t + 4 * g));
+}
+LCY_INLINE void v_few_scale(vi part[], vi acc[], int tokens, vi scale) {
+    for (int t = 0; t < tokens; t++) acc[t] = v_add32(acc[t], _mm512_mullo_epi32(part[t], scale)), part[t] = v_zero();
+}
+
 /* For panel.h. A part adds products of codes and activations (v_same4 of four of them); here in 32 bits, from wherever
  * it starts, over any number of groups. */
 #define V_PANELS 1
@@ -151,13 +162,6 @@ LCY_INLINE vi v_low32(vi a, vi b) { return _mm512_unpacklo_epi32(a, b); }
 LCY_INLINE vi v_high32(vi a, vi b) { return _mm512_unpackhi_epi32(a, b); }
 LCY_INLINE vi v_low64(vi a, vi b) { return _mm512_unpacklo_epi64(a, b); }
 LCY_INLINE vi v_high64(vi a, vi b) { return _mm512_unpackhi_epi64(a, b); }
-
-/* s[i]: what each lane of registers 4 i .. 4 i + 3 sums to -> the sum of each register, in order */
-LCY_INLINE vi v_sum_lanes(const vi s[4]) {
-    const vi u = v_add32(_mm512_shuffle_i32x4(s[0], s[1], 0x88), _mm512_shuffle_i32x4(s[0], s[1], 0xdd));
-    const vi v = v_add32(_mm512_shuffle_i32x4(s[2], s[3], 0x88), _mm512_shuffle_i32x4(s[2], s[3], 0xdd));
-    return v_add32(_mm512_shuffle_i32x4(u, v, 0x88), _mm512_shuffle_i32x4(u, v, 0xdd));
-}
 
 /* ---- floats ---- */
 

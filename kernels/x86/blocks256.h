@@ -4,7 +4,7 @@
  * bits, so a block has one float step, and one more for its minimums. Offsets of codes (Q3_K, Q6_K) and minimums are
  * both a product of 16 signed bytes per block with the activations' sums of 16.
  *
- * One token: a block of a row at a time leaves a register of partial sums; a second pass adds those of V_ROWS rows.
+ * One to V_FEW tokens: few256.h.
  * Many tokens: as in blocks32.h, with a 32-bit sum per row and token that collects the scaled sub-blocks.
  */
 #ifndef LCY_X86_BLOCKS256_H
@@ -12,104 +12,9 @@
 
 #include "../formats/q8_k.h"
 #include "../kernels.h"
+#include "few256.h"
 #include "k_formats.h"
 #include "tiles.h"
-
-/* 16 signed bytes per lane x the 16 sums of a block's activations, four 32-bit sums per lane, 256 times too large */
-LCY_INLINE vi v_side_sums(vi side, const int16_t sums[16]) {
-    const vi low = v_unpack_low8(v_zero(), side), high = v_unpack_high8(v_zero(), side);
-    return v_pairs16(v_pairs16(v_zero(), low, v_same16(sums)), high, v_same16(sums + 8));
-}
-
-/* ---- one token ---- */
-
-enum { V_SEGMENT_256 = 16, V_MOST_256 = 128 };
-
-typedef struct {
-    int64_t blocks;
-    _Alignas(64) int8_t q[V_MOST_256][256]; /* in the order of the format's dot */
-    _Alignas(64) uint8_t spread[256];       /* shuffles that copy the scales beside them */
-    int16_t sums[V_MOST_256][16];
-    float d[V_MOST_256];
-} v_token256;
-
-/* the two bytes of a shuffle that copy scale `at` over a pair */
-LCY_INLINE void v_spread_pair(uint8_t pair[2], v_format256 f, int at) {
-    pair[0] = (uint8_t)(f.spread == V_BYTE_LOW ? at : f.spread == V_BYTE_HIGH ? 128 : at % 8 * 2);
-    pair[1] = (uint8_t)(f.spread == V_BYTE_LOW ? 128 : f.spread == V_BYTE_HIGH ? at : at % 8 * 2 + 1);
-}
-
-LCY_INLINE void v_prepare_token256(v_token256 *x, v_format256 f, int64_t k, const lcy_block_q8_k *row) {
-    x->blocks = k / 256;
-    for (int n = 0; n < 16; n++)
-        for (int i = 0; i < 16; i += 2) v_spread_pair(x->spread + 16 * n + i, f, f.order(n) * 16 / f.sub);
-    for (int64_t b = 0; b < x->blocks; b++) {
-        for (int n = 0; n < 16; n++) memcpy(x->q[b] + 16 * n, row[b].q + 16 * f.order(n), 16);
-        memcpy(x->sums[b], row[b].sums, sizeof x->sums[b]);
-        x->d[b] = row[b].d;
-    }
-}
-
-/* What a segment of V_ROWS rows leaves */
-typedef struct {
-    vi sum[V_SEGMENT_256][V_ROWS];
-    _Alignas(64) int8_t scale[V_SEGMENT_256][16], side[V_ROWS][V_SEGMENT_256][16]; /* scale: of the row at hand */
-    uint16_t d[V_SEGMENT_256][V_ROWS], dmin[V_SEGMENT_256][V_ROWS];
-} v_segment256;
-
-LCY_INLINE void v_heads256(v_segment256 *s, int row, v_format256 f, const uint8_t *w, int64_t blocks) {
-    for (int64_t b = 0; b < blocks; b += V_LANES) {
-        const uint8_t *lane[V_LANES];
-        for (int l = 0; l < V_LANES; l++) lane[l] = w + (b + l < blocks ? b + l : b) * f.bytes;
-        const v_head256 head = f.head(v_lanes(lane, f.head_at));
-        v_store(s->scale[b], head.scale);
-        v_store(s->side[row][b], head.side);
-    }
-}
-
-LCY_INLINE void v_row256(v_segment256 *s, int row, v_format256 f, const uint8_t *w, const v_token256 *x, int64_t first,
-                         int64_t blocks) {
-    v_heads256(s, row, f, w, blocks);
-    for (int64_t b = 0; b < blocks; b++, w += f.bytes) {
-        v_ask_ahead(w, f.bytes);
-        s->sum[b][row] = f.dot(w, x->q[first + b], v_same16(s->scale[b]), x->spread);
-        memcpy(&s->d[b][row], w + f.d_at, 2);
-        if (f.has_min) memcpy(&s->dmin[b][row], w + f.d_at + 2, 2);
-    }
-}
-
-LCY_INLINE vf v_finish256(vf acc, const v_segment256 *s, v_format256 f, const v_token256 *x, int64_t first,
-                          int64_t blocks) {
-    for (int64_t b = 0; b < blocks; b++) {
-        const vf dx = v_setf(x->d[first + b]), d = v_mul(v_halves(s->d[b]), dx);
-        vi part[4];
-        for (int i = 0; i < 4; i++) {
-            const uint8_t *lane[V_LANES];
-            for (int l = 0; l < V_LANES; l++) lane[l] = (const uint8_t *)s->side[4 * l + i][b];
-            part[i] = v_side_sums(v_lanes(lane, 0), x->sums[first + b]);
-        }
-        const vi side = v_sra32(v_sum_rows(part[0], part[1], part[2], part[3]), 8), sum = v_sum_registers(s->sum[b]);
-        if (f.has_min) {
-            acc = v_fma(v_float(sum), d, acc);
-            acc = v_fnma(v_float(side), v_mul(v_halves(s->dmin[b]), dx), acc);
-        } else {
-            acc = v_fma(v_float(v_sub32(sum, v_shl32(side, f.shift))), d, acc);
-        }
-    }
-    return acc;
-}
-
-LCY_INLINE void v_rows256_one(v_format256 f, int rows, const uint8_t *w, int64_t w_stride, const v_token256 *x,
-                              float *out) {
-    v_segment256 s;
-    vf acc = v_zerof();
-    for (int64_t first = 0; first < x->blocks; first += V_SEGMENT_256) {
-        const int64_t blocks = x->blocks - first < V_SEGMENT_256 ? x->blocks - first : V_SEGMENT_256;
-        for (int r = 0; r < rows; r++) v_row256(&s, r, f, w + r * w_stride + first * f.bytes, x, first, blocks);
-        acc = v_finish256(acc, &s, f, x, first, blocks);
-    }
-    v_keep(out, acc, rows);
-}
 
 /* ---- many tokens ---- */
 
@@ -127,16 +32,6 @@ LCY_INLINE void v_pack_activations256(v_pack256 *p, int tokens, const uint8_t *x
         memcpy(p->sums[t], b->sums, sizeof p->sums[t]);
         p->d[t] = b->d;
     }
-}
-
-/* byte n of each dword, sign-extended */
-LCY_INLINE vi v_byte(vi a, int n) { return v_sra32(v_shl32(a, 24 - 8 * n), 24); }
-
-/* bytes 2 n and 2 n + 1 of each dword as the upper halves of its words */
-LCY_INLINE vi v_byte_pair(vi a, int n) {
-    static const uint8_t low[16] = {128, 0, 128, 1, 128, 4, 128, 5, 128, 8, 128, 9, 128, 12, 128, 13};
-    static const uint8_t high[16] = {128, 2, 128, 3, 128, 6, 128, 7, 128, 10, 128, 11, 128, 14, 128, 15};
-    return v_shuffle8(a, v_same16(n ? high : low));
 }
 
 /* A tile's block, transposed: what the scales, the sums of 16 activations and the activations' d are multiplied by. */
@@ -285,7 +180,7 @@ LCY_INLINE void v_tile256_short(v_format256 f, int64_t k, v_tile t, const lcy_bl
 /* ---- the product ---- */
 
 typedef struct {
-    void (*one)(int rows, const uint8_t *w, int64_t w_stride, const v_token256 *x, float *out);
+    const v_few256_fn *few;
     void (*tile)(float acc[][V_ROWS], int tokens, v_tile t, const v_pack256 *p);
     void (*short_row)(int64_t k, v_tile t, const lcy_block_q8_k *x, float *out, int keep);
     lcy_matmul_fn many; /* NULL: bands */
@@ -317,11 +212,8 @@ LCY_INLINE void v_matmul256(v_format256 f, v_kernels256 kernel, int64_t k, int64
                            out + t * out_stride + v_first_row(all, i), all.step);
         return;
     }
-    if (tokens == 1 && k <= 256 * V_MOST_256) {
-        v_token256 token;
-        v_prepare_token256(&token, f, k, (const lcy_block_q8_k *)x);
-        for (int64_t r = 0; r < rows; r += V_ROWS)
-            kernel.one(rows - r < V_ROWS ? (int)(rows - r) : V_ROWS, w + r * w_stride, w_stride, &token, out + r);
+    if (tokens <= V_FEW && k <= 256 * V_FEW_256) {
+        v_matmul256_few(f, kernel.few, k, rows, (int)tokens, w, w_stride, x, x_stride, out, out_stride);
         return;
     }
     if (kernel.many && tokens >= V_MANY) {
@@ -339,10 +231,7 @@ LCY_INLINE void v_matmul256(v_format256 f, v_kernels256 kernel, int64_t k, int64
 }
 
 #define V_MATMUL256(name)                                                                                            \
-    static __attribute__((noinline)) void V_NAME(rows_##name)(int rows, const uint8_t *w, int64_t w_stride,          \
-                                                              const v_token256 *x, float *out) {                     \
-        v_rows256_one(v_##name, rows, w, w_stride, x, out);                                                          \
-    }                                                                                                                \
+    V_FEW256(name)                                                                                                      \
     static __attribute__((noinline)) void V_NAME(tile_##name)(float acc[][V_ROWS], int tokens, v_tile t,             \
                                                               const v_pack256 *p) {                                  \
         v_tile256_many(acc, v_##name, tokens, t, p);                                                                 \
@@ -354,7 +243,7 @@ LCY_INLINE void v_matmul256(v_format256 f, v_kernels256 kernel, int64_t k, int64
     V_MANY256(name)                                                                                                  \
     static void V_NAME(matmul_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,      \
                                       const void *x, int64_t x_stride, float *out, int64_t out_stride) {             \
-        const v_kernels256 kernel = {V_NAME(rows_##name), V_NAME(tile_##name), V_NAME(short_##name),                 \
+        const v_kernels256 kernel = {V_NAME(few_##name), V_NAME(tile_##name), V_NAME(short_##name),                  \
                                      V_MANY256_FN(name)};                                                            \
         v_matmul256(v_##name, kernel, k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);                   \
     }

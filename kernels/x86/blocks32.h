@@ -14,7 +14,7 @@
 #include "../formats/q5_1.h"
 #include "../formats/q8_0.h"
 #include "../kernels.h"
-#include "tiles.h"
+#include "few.h"
 #include "short.h"
 
 /* codes of a tile's block: elements 0..15 and 16..31, a register per 4 lanes */
@@ -65,10 +65,6 @@ LCY_INLINE v_codes32 v_codes_q8_0(const v_tile *b) {
     for (int i = 0; i < 4; i++) c.low[i] = v_tile_load(b, i, 2), c.high[i] = v_tile_load(b, i, 18);
     return c;
 }
-
-LCY_INLINE uint16_t v_half_at(const uint8_t *p) { uint16_t h; memcpy(&h, p, 2); return h; }
-LCY_INLINE uint32_t v_word_at(const uint8_t *p) { uint32_t w; memcpy(&w, p, 4); return w; }
-LCY_INLINE float v_float_at(const uint8_t *p) { return lcy_f16_to_f32(v_half_at(p)); }
 
 #include "few32.h"
 

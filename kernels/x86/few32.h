@@ -8,12 +8,10 @@
 #ifndef LCY_X86_FEW32_H
 #define LCY_X86_FEW32_H
 
-#include "tiles.h"
+#include "few.h"
 
 enum {
-    V_FEW = 8,
-    V_FEW_BLOCKS = 4096, /* tokens x blocks of a row that are prepared at a time */
-    V_AHEAD = 2,         /* blocks between copying scales and loading them: a load may not overtake narrower stores */
+    V_AHEAD = 2, /* blocks between copying scales and loading them: a load may not overtake narrower stores */
     V_RING = 4,
 };
 
@@ -27,12 +25,6 @@ typedef struct {
 
 /* where in start, d and s token t begins */
 LCY_INLINE int64_t v_few_at(int tokens, int t) { return V_FEW_BLOCKS / tokens * t; }
-
-/* What is copied from each row's block by scalar moves: those ports are idle here, the shuffle port is the busiest. */
-typedef struct {
-    uint16_t d[V_ROWS], m[V_ROWS];
-    uint32_t fifth[V_ROWS];
-} v_sides32;
 
 /* -offset * the sums of the activations of V_ROWS blocks; those past the last repeat it */
 LCY_INLINE vi v_starts(v_format32 f, const uint8_t *q, int64_t bytes, int64_t blocks) {
@@ -67,8 +59,8 @@ LCY_INLINE void v_prepare_few32(v_few32 *p, v_format32 f, int64_t k, int tokens,
 }
 
 /* Volatile, or GCC makes vectors of these moves, by way of the shuffle port. */
-LCY_INLINE void v_copy_sides(v_sides32 *to, v_format32 f, const v_tile *t, int64_t at) {
-    volatile v_sides32 *s = to;
+LCY_INLINE void v_copy_sides(v_sides *to, v_format32 f, const v_tile *t, int64_t at) {
+    volatile v_sides *s = to;
     for (int r = 0; r < V_ROWS; r++) {
         const uint8_t *block = v_tile_row(t, r) + at;
         s->d[r] = v_half_at(block);
@@ -117,12 +109,12 @@ LCY_INLINE void v_rows_of_curve(vi out[8], const v_tile *t, int64_t at, const in
  * they lie in memory, whatever the stride. */
 LCY_INLINE void v_tile32_few(v_format32 f, int tokens, v_tile t, const uint8_t *next, const v_few32 *x, float *out,
                              int64_t out_stride, int keep) {
-    v_sides32 ring[V_RING];
+    v_sides ring[V_RING];
     vf acc[V_FEW];
     for (int i = 0; i < tokens; i++) acc[i] = v_zerof();
     for (int b = 0; b < V_AHEAD && b < x->blocks; b++) v_copy_sides(ring + b, f, &t, b * f.bytes);
     for (int64_t b = 0; b < x->blocks; b++, v_advance(&t, f.bytes)) {
-        const v_sides32 *s = ring + b % V_RING;
+        const v_sides *s = ring + b % V_RING;
         vi rows[8];
         if (b + V_AHEAD < x->blocks) v_copy_sides(ring + (b + V_AHEAD) % V_RING, f, &t, V_AHEAD * f.bytes);
         for (int i = 0; i < V_ROWS * f.bytes; i += 64) __builtin_prefetch(next + i, 0, 2);

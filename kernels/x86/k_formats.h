@@ -1,6 +1,6 @@
 /* k_formats.h: how a block of Q2_K, Q3_K, Q4_K, Q5_K or Q6_K is taken apart, for blocks256.h. Needs a vec.h.
  *
- * The layouts are those of formats/q2_k.h and so on. `V_WIDE` weights fill a register.
+ * The layouts are those of formats/q2_k.h and so on.
  */
 #ifndef LCY_X86_K_FORMATS_H
 #define LCY_X86_K_FORMATS_H
@@ -11,10 +11,6 @@
  * activations are multiplied by. */
 typedef struct { vi scale, side; } v_head256;
 
-/* How a scale is copied over the 16-bit pairs of its sub-block: from a byte into the lower or the upper half (then sums
- * are 256 times too large, but signed), or as a word of eight that were widened before. */
-enum { V_BYTE_LOW, V_BYTE_HIGH, V_WORD };
-
 /* How rows below LCY_SHORT_ROW sum their minimums, see the formats' dot_short: into the lanes of the products, into
  * four of their own, as one integer per block. */
 enum { V_LEAST_NONE, V_LEAST_BY_LANE, V_LEAST_BY_FOUR, V_LEAST_WHOLE };
@@ -24,10 +20,11 @@ typedef struct {
     int head_at, d_at;     /* where 16 bytes with the scales lie, and the f16 d (then dmin) */
     int has_min, shift;    /* minimums, or an offset of 1 << shift */
     int folds;             /* codes x scales fit in a byte, offset or not (panel256.h) */
-    int spread, least;     /* V_BYTE_..., V_LEAST_... */
+    int least;             /* V_LEAST_... */
     v_head256 (*head)(vi bytes);
-    int (*order)(int n);   /* `dot` meets 16 activations at a time: which ones come n-th */
-    vi (*dot)(const uint8_t *block, const int8_t *x, vi scale, const uint8_t *spread);
+    int (*group)(int i);   /* few256.h: the i-th group of 32 weights, */
+    int (*low_at)(int j), (*high_at)(int j); /* where group j has its bytes and, or NULL, those with its upper bits, */
+    vi (*code)(vi low, vi high, int j);      /* and what it is */
     vi (*codes)(const v_tile *block, int i, int j, int e); /* register i: weights 32 j + 16 e .. + 15 */
 } v_format256;
 
@@ -65,100 +62,54 @@ LCY_INLINE v_head256 v_head_q4_k(vi h) {
 
 LCY_INLINE v_head256 v_head_q6_k(vi h) { return (v_head256){h, h}; }
 
-/* ---- one block against its activations, all partial sums ---- */
+/* byte n of each dword, sign-extended */
+LCY_INLINE vi v_byte(vi a, int n) { return v_sra32(v_shl32(a, 24 - 8 * n), 24); }
 
-enum { V_WIDE = 16 * V_LANES };
-
-/* codes of V_WIDE weights x activations x scales; n: which in the format's order */
-LCY_INLINE vi v_scaled(vi acc, vi codes, const int8_t *x, vi scale, const uint8_t *spread, int n) {
-    return v_pairs16(acc, v_pairs8(codes, v_load(x + n * V_WIDE)), v_shuffle8(scale, v_load(spread + n * V_WIDE)));
-}
-
-LCY_INLINE int v_order_q2_k(int n) {
-    const int lane = n / (4 * V_LANES) * V_LANES + n % V_LANES;
-    return lane / 2 * 8 + n / V_LANES % 4 * 2 + lane % 2;
-}
-
-LCY_INLINE vi v_dot_q2_k(const uint8_t *block, const int8_t *x, vi scale, const uint8_t *spread) {
-    vi acc = v_zero();
-    for (int p = 0; p < 4 / V_LANES; p++) {
-        const vi z = v_load(block + 16 + p * V_WIDE);
-        for (int s = 0; s < 4; s++)
-            acc = v_scaled(acc, v_and(v_shr32(z, 2 * s), v_set8(3)), x, scale, spread, 4 * p + s);
-    }
-    return acc;
-}
-
-LCY_INLINE vi v_dot_q3_k(const uint8_t *block, const int8_t *x, vi scale, const uint8_t *spread) {
-    const vi high = v_same32(block);
-    vi acc = v_zero();
-    for (int p = 0; p < 4 / V_LANES; p++) {
-        const vi z = v_load(block + 32 + p * V_WIDE), h = v_shr32_halves(high, 4 * p * V_LANES / 2, 4);
-        for (int s = 0; s < 4; s++) {
-            const vi bit = s < 2 ? v_shl32(h, 2 - s) : v_shr32(h, s - 2);
-            const vi codes = v_and_or(bit, v_set8(4), v_and(v_shr32(z, 2 * s), v_set8(3)));
-            acc = v_scaled(acc, codes, x, scale, spread, 4 * p + s);
-        }
-    }
-    return v_sra32(acc, 8);
-}
-
-LCY_INLINE int v_order_q4_k(int n) {
-    const int lane = n / (2 * V_LANES) * V_LANES + n % V_LANES;
-    return lane / 2 * 4 + n / V_LANES % 2 * 2 + lane % 2;
-}
-
-LCY_INLINE vi v_dot_q4_k(const uint8_t *block, const int8_t *x, vi scale, const uint8_t *spread) {
-    vi acc = v_zero();
-    for (int p = 0; p < 8 / V_LANES; p++) {
-        const vi z = v_load(block + 16 + p * V_WIDE);
-        acc = v_scaled(acc, v_and(z, v_set8(15)), x, scale, spread, 2 * p);
-        acc = v_scaled(acc, v_and(v_shr32(z, 4), v_set8(15)), x, scale, spread, 2 * p + 1);
-    }
-    return acc;
-}
-
-LCY_INLINE vi v_dot_q5_k(const uint8_t *block, const int8_t *x, vi scale, const uint8_t *spread) {
-    const vi high = v_same32(block + 16);
-    vi acc = v_zero();
-    for (int p = 0; p < 8 / V_LANES; p++) {
-        const vi z = v_load(block + 48 + p * V_WIDE), h = v_shr32_halves(high, p * V_LANES, 2);
-        const vi low = v_and_or(v_shl32(h, 4), v_set8(16), v_and(z, v_set8(15)));
-        const vi top = v_and_or(v_shl32(h, 3), v_set8(16), v_and(v_shr32(z, 4), v_set8(15)));
-        acc = v_scaled(acc, low, x, scale, spread, 2 * p);
-        acc = v_scaled(acc, top, x, scale, spread, 2 * p + 1);
-    }
-    return acc;
-}
-
-LCY_INLINE int v_order_q6_k(int n) {
-    const int lane = n / (2 * V_LANES) * V_LANES + n % V_LANES;
-    return lane / 4 * 8 + n / V_LANES % 2 * 4 + lane % 4;
-}
-
-LCY_INLINE vi v_dot_q6_k(const uint8_t *block, const int8_t *x, vi scale, const uint8_t *spread) {
-    const vi words[2] = {v_sra16(v_unpack_low8(scale, scale), 8), v_sra16(v_unpack_high8(scale, scale), 8)};
-    vi acc = v_zero();
-    for (int p = 0; p < 8 / V_LANES; p++) {
-        const int half = p * V_LANES / 4, lane = p * V_LANES % 4;
-        const vi z = v_load(block + p * V_WIDE), h = v_shr32_halves(v_same32(block + 128 + 32 * half), lane, 2);
-        const vi low = v_and_or(v_shl32(h, 4), v_set8(48), v_and(z, v_set8(15)));
-        const vi top = v_and_or(h, v_set8(48), v_and(v_shr32(z, 4), v_set8(15)));
-        acc = v_scaled(acc, low, x, words[half], spread, 2 * p);
-        acc = v_scaled(acc, top, x, words[half], spread, 2 * p + 1);
-    }
-    return acc;
-}
-
-/* ---- the codes of a tile, for many tokens ---- */
-
-LCY_INLINE vi v_codes_q2_k(const v_tile *b, int i, int j, int e) {
-    return v_and(v_shr32(v_tile_load(b, i, 16 + j / 4 * 32 + 16 * e), j % 4 * 2), v_set8(3));
+/* bytes 2 n and 2 n + 1 of each dword as the upper halves of its words */
+LCY_INLINE vi v_byte_pair(vi a, int n) {
+    static const uint8_t low[16] = {128, 0, 128, 1, 128, 4, 128, 5, 128, 8, 128, 9, 128, 12, 128, 13};
+    static const uint8_t high[16] = {128, 2, 128, 3, 128, 6, 128, 7, 128, 10, 128, 11, 128, 14, 128, 15};
+    return v_shuffle8(a, v_same16(n ? high : low));
 }
 
 /* bit `from` of every byte, moved to bit `to` */
 LCY_INLINE vi v_bit(vi a, int from, int to) {
     return v_and(from < to ? v_shl32(a, to - from) : v_shr32(a, from - to), v_set8(1 << to));
+}
+
+/* bits n, n + 1 of every byte, moved to bits 4 and 5 */
+LCY_INLINE vi v_top_two(vi a, int n) { return v_and(n < 4 ? v_shl32(a, 4 - n) : v_shr32(a, n - 4), v_set8(48)); }
+
+/* ---- groups of 32 weights from transposed bytes, for few tokens ---- */
+
+LCY_INLINE int v_group_in_order(int i) { return i; }
+LCY_INLINE vi v_nibble(vi a, int high) { return v_and(high ? v_shr32(a, 4) : a, v_set8(15)); }
+LCY_INLINE vi v_two_bits(vi a, int n) { return v_and(n ? v_shr32(a, 2 * n) : a, v_set8(3)); }
+
+LCY_INLINE int v_low_q2_k(int j) { return 16 + j / 4 * 32; }
+LCY_INLINE vi v_code_q2_k(vi low, vi high, int j) { (void)high; return v_two_bits(low, j % 4); }
+
+LCY_INLINE int v_low_q3_k(int j) { return 32 + j / 4 * 32; }
+LCY_INLINE int v_high_q3_k(int j) { (void)j; return 0; }
+LCY_INLINE vi v_code_q3_k(vi low, vi high, int j) { return v_or(v_two_bits(low, j % 4), v_bit(high, j, 2)); }
+
+LCY_INLINE int v_low_q4_k(int j) { return 16 + j / 2 * 32; }
+LCY_INLINE vi v_code_q4_k(vi low, vi high, int j) { (void)high; return v_nibble(low, j % 2); }
+
+LCY_INLINE int v_low_q5_k(int j) { return 48 + j / 2 * 32; }
+LCY_INLINE int v_high_q5_k(int j) { (void)j; return 16; }
+LCY_INLINE vi v_code_q5_k(vi low, vi high, int j) { return v_or(v_nibble(low, j % 2), v_bit(high, j, 4)); }
+
+/* of each half the quarters 0, 2, 1, 3: two that share bytes are neighbours */
+LCY_INLINE int v_group_q6_k(int i) { return i / 4 * 4 + (i % 4 == 1 ? 2 : i % 4 == 2 ? 1 : i % 4); }
+LCY_INLINE int v_low_q6_k(int j) { return 64 * (j / 4) + j % 2 * 32; }
+LCY_INLINE int v_high_q6_k(int j) { return 128 + 32 * (j / 4); }
+LCY_INLINE vi v_code_q6_k(vi low, vi high, int j) { return v_or(v_nibble(low, j % 4 / 2), v_top_two(high, j % 4 * 2)); }
+
+/* ---- the codes of a tile, for many tokens ---- */
+
+LCY_INLINE vi v_codes_q2_k(const v_tile *b, int i, int j, int e) {
+    return v_and(v_shr32(v_tile_load(b, i, 16 + j / 4 * 32 + 16 * e), j % 4 * 2), v_set8(3));
 }
 
 LCY_INLINE vi v_codes_q3_k(const v_tile *b, int i, int j, int e) {
@@ -183,27 +134,32 @@ LCY_INLINE vi v_codes_q6_k(const v_tile *b, int i, int j, int e) {
 }
 
 static const v_format256 v_q2_k = {
-    .bytes = 84, .most = 3, .sub = 16, .head_at = 0, .d_at = 80, .has_min = 1, .folds = 1, .spread = V_BYTE_LOW,
+    .bytes = 84, .most = 3, .sub = 16, .head_at = 0, .d_at = 80, .has_min = 1, .folds = 1,
     .least = V_LEAST_BY_LANE,
-    .head = v_head_q2_k, .order = v_order_q2_k, .dot = v_dot_q2_k, .codes = v_codes_q2_k,
+    .head = v_head_q2_k, .codes = v_codes_q2_k,
+    .group = v_group_in_order, .low_at = v_low_q2_k, .code = v_code_q2_k,
 };
 static const v_format256 v_q3_k = {
-    .bytes = 110, .most = 7, .sub = 16, .head_at = 94, .d_at = 108, .shift = 2, .folds = 1, .spread = V_BYTE_HIGH,
-    .head = v_head_q3_k, .order = v_order_q2_k, .dot = v_dot_q3_k, .codes = v_codes_q3_k,
+    .bytes = 110, .most = 7, .sub = 16, .head_at = 94, .d_at = 108, .shift = 2, .folds = 1,
+    .head = v_head_q3_k, .codes = v_codes_q3_k,
+    .group = v_group_in_order, .low_at = v_low_q3_k, .high_at = v_high_q3_k, .code = v_code_q3_k,
 };
 static const v_format256 v_q4_k = {
-    .bytes = 144, .most = 15, .sub = 32, .head_at = 0, .d_at = 0, .has_min = 1, .spread = V_BYTE_LOW,
+    .bytes = 144, .most = 15, .sub = 32, .head_at = 0, .d_at = 0, .has_min = 1,
     .least = V_LEAST_BY_FOUR,
-    .head = v_head_q4_k, .order = v_order_q4_k, .dot = v_dot_q4_k, .codes = v_codes_q4_k,
+    .head = v_head_q4_k, .codes = v_codes_q4_k,
+    .group = v_group_in_order, .low_at = v_low_q4_k, .code = v_code_q4_k,
 };
 static const v_format256 v_q5_k = {
-    .bytes = 176, .most = 31, .sub = 32, .head_at = 0, .d_at = 0, .has_min = 1, .spread = V_BYTE_LOW,
+    .bytes = 176, .most = 31, .sub = 32, .head_at = 0, .d_at = 0, .has_min = 1,
     .least = V_LEAST_WHOLE,
-    .head = v_head_q4_k, .order = v_order_q4_k, .dot = v_dot_q5_k, .codes = v_codes_q5_k,
+    .head = v_head_q4_k, .codes = v_codes_q5_k,
+    .group = v_group_in_order, .low_at = v_low_q5_k, .high_at = v_high_q5_k, .code = v_code_q5_k,
 };
 static const v_format256 v_q6_k = {
-    .bytes = 210, .most = 63, .sub = 16, .head_at = 192, .d_at = 208, .shift = 5, .spread = V_WORD,
-    .head = v_head_q6_k, .order = v_order_q6_k, .dot = v_dot_q6_k, .codes = v_codes_q6_k,
+    .bytes = 210, .most = 63, .sub = 16, .head_at = 192, .d_at = 208, .shift = 5,
+    .head = v_head_q6_k, .codes = v_codes_q6_k,
+    .group = v_group_q6_k, .low_at = v_low_q6_k, .high_at = v_high_q6_k, .code = v_code_q6_k,
 };
 
 #endif

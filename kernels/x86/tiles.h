@@ -11,11 +11,6 @@
 enum { V_TOKENS = 64, V_TILES = 16 }; /* what a band of many tokens holds: tokens, tiles of rows */
 enum { V_MANY = 9 }; /* tokens from which unpacking weights into panels pays (panel.h), where a level has V_PANELS */
 
-/* Weights that will be needed soon: a page ahead, into the second-level cache. */
-LCY_INLINE void v_ask_ahead(const uint8_t *p, int bytes) {
-    for (int i = 0; i < bytes; i += 64) __builtin_prefetch(p + 4096 + i, 0, 2);
-}
-
 /* lane l: 16 bytes at p + l * step */
 LCY_INLINE vi v_rows(const uint8_t *p, int64_t step) {
     const uint8_t *lane[V_LANES];
@@ -75,13 +70,6 @@ LCY_INLINE void v_keep(float *out, vf rows, int keep) {
 LCY_INLINE vi v_sum_rows(vi a, vi b, vi c, vi d) {
     const vi ab = v_add32(v_low32(a, b), v_high32(a, b)), cd = v_add32(v_low32(c, d), v_high32(c, d));
     return v_add32(v_low64(ab, cd), v_high64(ab, cd));
-}
-
-/* the sum of all dwords of each register, in order */
-LCY_INLINE vi v_sum_registers(const vi a[V_ROWS]) {
-    vi s[V_ROWS / 4];
-    for (int i = 0; i < V_ROWS / 4; i++) s[i] = v_sum_rows(a[4 * i], a[4 * i + 1], a[4 * i + 2], a[4 * i + 3]);
-    return v_sum_lanes(s);
 }
 
 /* four registers of four dwords per lane -> register g has dword g of each row, in order */

@@ -1,0 +1,31 @@
+/* few.h: what the products with one to V_FEW tokens share (few32.h, few256.h). Needs a vec.h. */
+#ifndef LCY_X86_FEW_H
+#define LCY_X86_FEW_H
+
+#include "tiles.h"
+
+enum {
+    V_FEW = 8,
+    V_FEW_BLOCKS = 4096, /* tokens x blocks of 32 activations that are prepared at a time */
+};
+
+LCY_INLINE uint16_t v_half_at(const uint8_t *p) { uint16_t h; memcpy(&h, p, 2); return h; }
+LCY_INLINE uint32_t v_word_at(const uint8_t *p) { uint32_t w; memcpy(&w, p, 4); return w; }
+LCY_INLINE float v_float_at(const uint8_t *p) { return lcy_f16_to_f32(v_half_at(p)); }
+
+/* What is copied from each row's block by scalar moves: those ports are idle here, the shuffle port is the busiest. */
+typedef struct {
+    uint16_t d[V_ROWS], m[V_ROWS];
+    uint32_t fifth[V_ROWS];
+} v_sides;
+
+/* the halves at `at` of each row, and those after them */
+LCY_INLINE void v_copy_halves(v_sides *to, int both, const v_tile *t, int64_t at) {
+    volatile v_sides *s = to;
+    for (int r = 0; r < V_ROWS; r++) {
+        s->d[r] = v_half_at(v_tile_row(t, r) + at);
+        if (both) s->m[r] = v_half_at(v_tile_row(t, r) + at + 2);
+    }
+}
+
+#endif

@@ -19,7 +19,10 @@
 #define cpu_relax() ((void)0)
 #endif
 
-enum { SPINS = 400 }; /* 5 to 25 us with `pause`: longer than most steps of one token, far shorter than a time slice */
+enum {
+    STACK = 1 << 20, /* bytes; kernels keep 200 KiB of prepared activations there, and not every C library gives as much */
+    SPINS = 400,     /* 5 to 25 us with `pause`: longer than most steps of one token, far shorter than a time slice */
+};
 
 #if defined(__linux__)
 int lcy_gate_init(lcy_gate *g) {
@@ -99,11 +102,15 @@ static void *work(void *arg) {
 /* Signals belong to the caller's thread: workers start with all of them blocked but those that their own steps can raise. */
 static int start_worker(struct worker *w) {
     sigset_t all, before;
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes)) return 1;
+    pthread_attr_setstacksize(&attributes, STACK);
     sigfillset(&all);
     for (int i = 0; i < 4; i++) sigdelset(&all, (int[]){SIGBUS, SIGSEGV, SIGFPE, SIGILL}[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int err = pthread_create(&w->id, NULL, work, w);
+    const int err = pthread_create(&w->id, &attributes, work, w);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
     return err;
 }
 

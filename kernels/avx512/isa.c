@@ -11,12 +11,14 @@
 #include "../x86/peak.h"
 #include "fit.h"
 #include "iq.h"
+#include "iq4_xs.h"
 #include "../x86/quantize.h"
 
 static void fill(lcy_kernels *k) {
     fill_ops(k);
     fill_attention(k);
     fill_iq(k);
+    k->matmul[LCY_IQ4_XS] = matmul_few_iq4_xs_avx512;
     fill_quantizers(k);
     k->int8_peak = int8_peak_avx512;
     k->matmul[LCY_F32] = matmul_f32_avx512;

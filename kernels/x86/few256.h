@@ -72,7 +72,7 @@ LCY_INLINE void v_block256_few(vi isum[], v_format256 f, int tokens, const v_til
             const int n = (2 * j + h) * 16 / f.sub;
             const vi scale = v_byte_scale(o->scale[n / 4], n % 4, !f.has_min);
             vi codes[4];
-            for (int g = 0; g < 4; g++) codes[g] = f.code(low[4 * h + g], high[4 * h + g], j);
+            for (int g = 0; g < 4; g++) codes[g] = f.code(low, high, j, 4 * h + g);
             v_few_dot(part, isum, codes, tokens, q + 32 * j + 16 * h, 256, f.most, scale);
             if (h || f.sub == 16) v_few_scale(part, isum, tokens, scale);
         }

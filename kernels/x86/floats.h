@@ -67,7 +67,7 @@ FLOATS_INLINE float floats_odd(float_weights f, int64_t k, const uint8_t *w, con
     return (float)all;
 }
 
-/* FLOATS_ROWS rows by one token or FLOATS_TOKENS; what is left over one at a time. */
+/* FLOATS_ROWS rows by FLOATS_TOKENS tokens, two or one; what is left over one at a time. */
 FLOATS_INLINE void floats_matmul(float_weights f, int64_t k, int64_t rows, int64_t tokens, const uint8_t *w,
                                  int64_t w_stride, const uint8_t *x, int64_t x_stride, float *out, int64_t out_stride) {
     if (k % 16) {
@@ -83,6 +83,9 @@ FLOATS_INLINE void floats_matmul(float_weights f, int64_t k, int64_t rows, int64
         for (; t + FLOATS_TOKENS <= tokens; t += FLOATS_TOKENS)
             floats_tile(f, FLOATS_ROWS, FLOATS_TOKENS, k, row, w_stride, x + t * x_stride, x_stride,
                         out + t * out_stride + r, out_stride);
+        for (; FLOATS_TOKENS > 2 && t + 2 <= tokens; t += 2)
+            floats_tile(f, FLOATS_ROWS, 2, k, row, w_stride, x + t * x_stride, x_stride, out + t * out_stride + r,
+                        out_stride);
         for (; t < tokens; t++)
             floats_tile(f, FLOATS_ROWS, 1, k, row, w_stride, x + t * x_stride, x_stride, out + t * out_stride + r,
                         out_stride);

@@ -24,7 +24,7 @@ typedef struct {
     v_head256 (*head)(vi bytes);
     int (*group)(int i);   /* few256.h: the i-th group of 32 weights, */
     int (*low_at)(int j), (*high_at)(int j); /* where group j has its bytes and, or NULL, those with its upper bits, */
-    vi (*code)(vi low, vi high, int j);      /* and what it is */
+    vi (*code)(const vi *low, const vi *high, int j, int g); /* and its weights 4 g .. 4 g + 3 */
     vi (*codes)(const v_tile *block, int i, int j, int e); /* register i: weights 32 j + 16 e .. + 15 */
 } v_format256;
 
@@ -87,24 +87,36 @@ LCY_INLINE vi v_nibble(vi a, int high) { return v_and(high ? v_shr32(a, 4) : a, 
 LCY_INLINE vi v_two_bits(vi a, int n) { return v_and(n ? v_shr32(a, 2 * n) : a, v_set8(3)); }
 
 LCY_INLINE int v_low_q2_k(int j) { return 16 + j / 4 * 32; }
-LCY_INLINE vi v_code_q2_k(vi low, vi high, int j) { (void)high; return v_two_bits(low, j % 4); }
+LCY_INLINE vi v_code_q2_k(const vi *low, const vi *high, int j, int g) {
+    (void)high;
+    return v_two_bits(low[g], j % 4);
+}
 
 LCY_INLINE int v_low_q3_k(int j) { return 32 + j / 4 * 32; }
 LCY_INLINE int v_high_q3_k(int j) { (void)j; return 0; }
-LCY_INLINE vi v_code_q3_k(vi low, vi high, int j) { return v_or(v_two_bits(low, j % 4), v_bit(high, j, 2)); }
+LCY_INLINE vi v_code_q3_k(const vi *low, const vi *high, int j, int g) {
+    return v_or(v_two_bits(low[g], j % 4), v_bit(high[g], j, 2));
+}
 
 LCY_INLINE int v_low_q4_k(int j) { return 16 + j / 2 * 32; }
-LCY_INLINE vi v_code_q4_k(vi low, vi high, int j) { (void)high; return v_nibble(low, j % 2); }
+LCY_INLINE vi v_code_q4_k(const vi *low, const vi *high, int j, int g) {
+    (void)high;
+    return v_nibble(low[g], j % 2);
+}
 
 LCY_INLINE int v_low_q5_k(int j) { return 48 + j / 2 * 32; }
 LCY_INLINE int v_high_q5_k(int j) { (void)j; return 16; }
-LCY_INLINE vi v_code_q5_k(vi low, vi high, int j) { return v_or(v_nibble(low, j % 2), v_bit(high, j, 4)); }
+LCY_INLINE vi v_code_q5_k(const vi *low, const vi *high, int j, int g) {
+    return v_or(v_nibble(low[g], j % 2), v_bit(high[g], j, 4));
+}
 
 /* of each half the quarters 0, 2, 1, 3: two that share bytes are neighbours */
 LCY_INLINE int v_group_q6_k(int i) { return i / 4 * 4 + (i % 4 == 1 ? 2 : i % 4 == 2 ? 1 : i % 4); }
 LCY_INLINE int v_low_q6_k(int j) { return 64 * (j / 4) + j % 2 * 32; }
 LCY_INLINE int v_high_q6_k(int j) { return 128 + 32 * (j / 4); }
-LCY_INLINE vi v_code_q6_k(vi low, vi high, int j) { return v_or(v_nibble(low, j % 4 / 2), v_top_two(high, j % 4 * 2)); }
+LCY_INLINE vi v_code_q6_k(const vi *low, const vi *high, int j, int g) {
+    return v_or(v_nibble(low[g], j % 4 / 2), v_top_two(high[g], j % 4 * 2));
+}
 
 /* ---- the codes of a tile, for many tokens ---- */
 

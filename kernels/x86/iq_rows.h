@@ -11,6 +11,9 @@
 #include "iq4_nl.h"
 #include "iq_many.h"
 #include "short.h"
+#if V_PANELS
+#include "panel_iq.h"
+#endif
 
 LCY_INLINE int32_t lcy_iq_sum(__m256i v) {
     __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
@@ -48,11 +51,32 @@ LCY_INLINE void lcy_iq_matmul(int64_t k, int64_t rows, int64_t tokens, const uin
             out[t * out_stride + r] = lcy_iq_row(k / 256, w, (const void *)(x + t * x_stride), f);
 }
 
+#if V_PANELS
+#define LCY_IQ_MANY(name)                                                                                            \
+    static __attribute__((noinline)) void V_NAME(fill_##name)(v_panel256 *p, int r, int blocks, v_tile t) {          \
+        v_fill_iq(p, r, &lcy_traits_##name, blocks, t);                                                              \
+    }                                                                                                                \
+    V_SPAN256_FN(name, v_shape_iq(&lcy_traits_##name))                                                               \
+    static void V_NAME(many_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,        \
+                                    const void *x, int64_t x_stride, float *out, int64_t out_stride) {               \
+        v_many256(v_shape_iq(&lcy_traits_##name), lcy_traits_##name.bytes, lcy_traits_##name.factor,                 \
+                  V_NAME(fill_##name), V_NAME(span_##name), k, rows, tokens, w, w_stride, x, x_stride, out,          \
+                  out_stride);                                                                                       \
+    }
+#define LCY_IQ_MANY_FN(name) V_NAME(many_##name)
+#else
+#define LCY_IQ_MANY(name)
+#define LCY_IQ_MANY_FN(name) NULL
+#endif
+
 #define LCY_IQ_MATMUL(name)                                                                                          \
+    LCY_IQ_MANY(name)                                                                                                \
     static void V_NAME(matmul_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,      \
                                       const void *x, int64_t x_stride, float *out, int64_t out_stride) {             \
+        static const lcy_matmul_fn many = LCY_IQ_MANY_FN(name);                                                      \
         LCY_SHORT_ROWS_FIRST(name)                                                                                   \
-        lcy_iq_matmul(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride, &lcy_traits_##name);               \
+        if (many && tokens >= V_MANY) many(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);              \
+        else lcy_iq_matmul(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride, &lcy_traits_##name);          \
     }
 LCY_IQ_MATMUL(iq1_s)
 LCY_IQ_MATMUL(iq1_m)

@@ -188,11 +188,11 @@ def test_every_level_equals_plain_c(level, table, fmt):
     for count in (1, 3, 4, 5):  # short rows, then long ones (LCY_SHORT_ROW)
         w = b[:len(b) // count * count].reshape(-1, count * fmt.bytes)
         n = count * fmt.block
-        x = activations(name, rng, 5, n)
+        x = activations(name, rng, 14, n)
         want = lcy.matmul(PLAIN.matmul[fmt.type], n, w, x)
         assert np.isfinite(want).all() and len(np.unique(want)) > 20
         for rows in (1, 3, 7, 8, 9, 17, len(w)):
-            for tokens in (1, 2, 3, 5):
+            for tokens in (1, 2, 3, 5, 9, 14):
                 got = lcy.matmul(table.matmul[fmt.type], n, w[:rows], x[:tokens])
                 np.testing.assert_array_equal(got.view(np.uint32), want[:tokens, :rows].view(np.uint32))
 

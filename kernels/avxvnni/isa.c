@@ -2,10 +2,10 @@
 /* AVX-VNNI, for processors without AVX-512: the products of quantized formats again; all else is AVX2's. */
 #include "vec.h"
 
-#include "../avx2/iq.h"
 #include "../x86/blocks256.h"
 #include "../x86/blocks32.h"
 #include "../x86/peak.h"
+#include "../avx2/iq.h"
 
 static void fill(lcy_kernels *k) {
     fill_iq(k);

@@ -19,6 +19,14 @@
 #define v_dot_rows_scaled avx2_dot_rows_scaled
 #define v_row_signed avx2_row_signed
 #define v_dot_rows_signed avx2_dot_rows_signed
+#define v_run avx2_run
+#define v_part avx2_part
+#define v_part_signed avx2_part_signed
+#define v_part_scaled avx2_part_scaled
+#define v_dot_few avx2_dot_few
+#define v_byte_scale avx2_byte_scale
+#define v_few_dot avx2_few_dot
+#define v_few_scale avx2_few_scale
 #include "../avx2/vec.h"
 #undef v_pairs16
 #undef v_widen
@@ -30,11 +38,23 @@
 #undef v_dot_rows_scaled
 #undef v_row_signed
 #undef v_dot_rows_signed
+#undef v_run
+#undef v_part
+#undef v_part_signed
+#undef v_part_scaled
+#undef v_dot_few
+#undef v_byte_scale
+#undef v_few_dot
+#undef v_few_scale
 #undef V_NAME
 #undef V_SIGNED_OFFSET
+#undef V_STARTS
+#undef V_FOLDED_OFFSET
 
 #define V_NAME(name) name##_avxvnni
 #define V_SIGNED_OFFSET 128
+#define V_STARTS 1
+#define V_FOLDED_OFFSET 127
 
 #if defined(LCY_STAND_IN)
 LCY_INLINE vi v_dot4(vi acc, vi a, vi b) { return _mm256_dpbusd_epi32(acc, a, b); }
@@ -69,9 +89,30 @@ LCY_INLINE vi v_dot_rows_signed(vi acc, const vi *codes, int n, const int8_t *x)
     return v_dot_rows(acc, codes, n, x, 255);
 }
 
+LCY_INLINE int v_run(int most) { (void)most; return 8; }
+LCY_INLINE vi v_part(vi acc, vi codes, vi q) { return v_dot4(acc, codes, q); }
+LCY_INLINE vi v_part_signed(vi acc, vi codes, vi q) { return v_part(acc, codes, q); } /* they were shifted up */
+LCY_INLINE vi v_part_scaled(vi acc, vi part, vi scale) { return v_add32(acc, _mm256_mullo_epi32(part, scale)); }
+LCY_INLINE vi v_widen(vi acc, vi part) { return v_add32(acc, part); }
+
+/* ---- a few tokens: the same side by side, a product waits for the one before it in its sum ---- */
+
 LCY_INLINE void v_dot_few(vi sum[], const vi codes[8], int tokens, const int8_t *x, int most, int is_signed) {
-    (void)is_signed;
-    for (int t = 0; t < tokens; t++) sum[t] = v_dot_rows(sum[t], codes, 8, x + 32 * t, most);
+    (void)most, (void)is_signed;
+    for (int g = 0; g < 8; g++)
+        for (int t = 0; t < tokens; t++) sum[t] = v_dot4(sum[t], codes[g], v_same4(x + 32 * t + 4 * g));
+}
+LCY_INLINE vi v_byte_scale(vi bytes, int n, int is_signed) {
+    return is_signed ? v_sra32(v_shl32(bytes, 24 - 8 * n), 24) : v_and(v_shr32(bytes, 8 * n), v_set32(255));
+}
+LCY_INLINE void v_few_dot(vi part[], vi acc[], const vi codes[4], int tokens, const int8_t *x, int apart, int most,
+                          vi scale) {
+    (void)acc, (void)most, (void)scale;
+    for (int g = 0; g < 4; g++)
+        for (int t = 0; t < tokens; t++) part[t] = v_dot4(part[t], codes[g], v_same4(x + apart * t + 4 * g));
+}
+LCY_INLINE void v_few_scale(vi part[], vi acc[], int tokens, vi scale) {
+    for (int t = 0; t < tokens; t++) acc[t] = v_add32(acc[t], _mm256_mullo_epi32(part[t], scale)), part[t] = v_zero();
 }
 
 #endif

@@ -223,7 +223,7 @@ LCY_INLINE float iq_row(int64_t blocks, const uint8_t *w, const lcy_block_q8_k *
     for (int64_t i = 0; i < blocks; i++, w += f->bytes, x++) {
         iq_begun s;
         int32x4_t sum[2] = {vdupq_n_s32(0), vdupq_n_s32(0)};
-        v_ask_ahead(w, (int)f->bytes);
+        for (size_t at = 0; at < f->bytes; at += 64) __builtin_prefetch(w + 2048 + at);
         f->begin(&s, w);
 #pragma GCC unroll 16
         for (int n = 0; n < 16; n++) {

@@ -31,6 +31,20 @@ LCY_INLINE vi v_shl32(vi a, int n) { return (vi)((uint32x4_t)a << vdupq_n_u32((u
 LCY_INLINE vi v_sra32(vi a, int n) { return a >> vdupq_n_s32(n); }
 LCY_INLINE vi v_least32(vi a, vi b) { return vminq_s32(a, b); }
 
+LCY_INLINE vm v_less32(vi a, vi b) { return vcltq_s32(a, b); }
+LCY_INLINE vm v_equal32(vi a, vi b) { return vceqq_s32(a, b); }
+LCY_INLINE vi v_pick32(vm m, vi a, vi b) { return vbslq_s32(m, a, b); }
+/* a + 1, a - 1 where m */
+LCY_INLINE vi v_up32(vm m, vi a) { return vsubq_s32(a, vreinterpretq_s32_u32(m)); }
+LCY_INLINE vi v_down32(vm m, vi a) { return vaddq_s32(a, vreinterpretq_s32_u32(m)); }
+/* bit l: the truth of lane l */
+LCY_INLINE unsigned v_truths(vm m) {
+    static const uint32_t bit[4] = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(m, vld1q_u32(bit)));
+}
+/* p[index] */
+LCY_INLINE vi v_gather32(const int32_t *p, vi index) { return (vi){p[index[0]], p[index[1]], p[index[2]], p[index[3]]}; }
+
 /* ---- floats ---- */
 
 LCY_INLINE vf v_loadf(const float *p) { return vld1q_f32(p); }
@@ -40,6 +54,9 @@ LCY_INLINE void v_store_halves(uint16_t *p, vf a) { vst1_u16(p, vreinterpret_u16
 LCY_INLINE vf v_zerof(void) { return vdupq_n_f32(0); }
 LCY_INLINE vf v_setf(float x) { return vdupq_n_f32(x); }
 LCY_INLINE vf v_float(vi a) { return vcvtq_f32_s32(a); }
+LCY_INLINE vi v_as_ints(vf a) { return vreinterpretq_s32_f32(a); }
+/* p[index], index 0..15 */
+LCY_INLINE vf v_of16(const float p[16], vi index) { return (vf){p[index[0]], p[index[1]], p[index[2]], p[index[3]]}; }
 LCY_INLINE vf v_abs(vf a) { return vabsq_f32(a); }
 LCY_INLINE vf v_root(vf a) { return vsqrtq_f32(a); }
 LCY_INLINE vf v_whole(vf a) { return vrndq_f32(a); }

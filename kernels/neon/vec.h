@@ -24,6 +24,9 @@
 #endif
 #define V_ROWS 8
 #define V_LANES 2
+#define V_ABREAST 1 /* registers of rows and tokens of a tile of many tokens */
+#define V_TILE 4
+#define V_IN_MEMORY(array) ((void)(array)) /* no instruction could use it there */
 
 typedef struct { int32x4_t lo, hi; } vi;
 typedef struct { float32x4_t lo, hi; } vf;
@@ -80,6 +83,13 @@ LCY_INLINE vi v_or(vi a, vi b) { return (vi){vorrq_s32(a.lo, b.lo), vorrq_s32(a.
 LCY_INLINE vi v_xor(vi a, vi b) { return (vi){veorq_s32(a.lo, b.lo), veorq_s32(a.hi, b.hi)}; }
 /* (a & mask) | b */
 LCY_INLINE vi v_and_or(vi a, vi mask, vi b) { return v_or(v_and(a, mask), b); }
+LCY_INLINE vi v_andnot(vi a, vi b) { return (vi){vbicq_s32(b.lo, a.lo), vbicq_s32(b.hi, a.hi)}; }
+LCY_INLINE vi v_mul16(vi a, vi b) {
+    return (vi){v_of_s16(vmulq_s16(v_s16(a.lo), v_s16(b.lo))), v_of_s16(vmulq_s16(v_s16(a.hi), v_s16(b.hi)))};
+}
+LCY_INLINE vi v_add8(vi a, vi b) {
+    return (vi){v_of_s8(vaddq_s8(v_s8(a.lo), v_s8(b.lo))), v_of_s8(vaddq_s8(v_s8(a.hi), v_s8(b.hi)))};
+}
 LCY_INLINE vi v_sub8(vi a, vi b) {
     return (vi){v_of_s8(vsubq_s8(v_s8(a.lo), v_s8(b.lo))), v_of_s8(vsubq_s8(v_s8(a.hi), v_s8(b.hi)))};
 }
@@ -177,6 +187,14 @@ LCY_INLINE vi v_dot_rows(vi acc, const vi *codes, int n, const int8_t *x, int mo
     return acc;
 }
 
+/* A part adds products of codes and activations, in 32 bits, from wherever it starts, over any number of groups. Codes
+ * that their scales have been folded into lie between -124 and 128: one less is a signed byte. */
+#define V_STARTS 1
+#define V_FOLDED_OFFSET -1
+LCY_INLINE int v_run(int most) { (void)most; return 8; }
+LCY_INLINE vi v_part(vi acc, vi codes, vi q) { return v_dot4(acc, codes, q); }
+LCY_INLINE vi v_widen(vi acc, vi part) { return v_add32(acc, part); }
+
 #else
 
 /* n registers a[i] * b[i] added in 16 bits, then four neighbours to 32 */
@@ -230,13 +248,30 @@ LCY_INLINE vi v_dot_rows(vi acc, const vi *codes, int n, const int8_t *x, int mo
     return acc;
 }
 
+/* A part adds products of codes and activations; in pairs of 16 bits, from 0, over as many groups as cannot overflow. */
+#define V_STARTS 0
+#define V_FOLDED_OFFSET 0
+LCY_INLINE int v_run(int most) { return most <= 15 ? 8 : most <= 31 ? 4 : most <= 63 ? 2 : 1; }
+LCY_INLINE vi v_part(vi acc, vi codes, vi q) {
+    const vi p = v_pairs8(codes, q);
+    return (vi){v_of_s16(vaddq_s16(v_s16(acc.lo), v_s16(p.lo))), v_of_s16(vaddq_s16(v_s16(acc.hi), v_s16(p.hi)))};
+}
+LCY_INLINE vi v_widen(vi acc, vi part) {
+    return (vi){vpadalq_s16(acc.lo, v_s16(part.lo)), vpadalq_s16(acc.hi, v_s16(part.hi))};
+}
+
 #endif
+
+LCY_INLINE vi v_scaled_sum(vi acc, vi sum, vi scale) {
+    return (vi){vmlaq_s32(acc.lo, sum.lo, scale.lo), vmlaq_s32(acc.hi, sum.hi, scale.hi)};
+}
+LCY_INLINE vi v_part_signed(vi acc, vi codes, vi q) { return v_part(acc, codes, q); }
+LCY_INLINE vi v_part_scaled(vi acc, vi part, vi scale) { return v_scaled_sum(acc, v_widen(v_zero(), part), scale); }
 
 /* The same times a scale per row; scale: what v_row_scale made of a register of 32-bit scales */
 LCY_INLINE vi v_row_scale(vi scale) { return scale; }
 LCY_INLINE vi v_dot_rows_scaled(vi acc, const vi *codes, int n, const int8_t *x, int most, vi scale) {
-    const vi sum = v_dot_rows(v_zero(), codes, n, x, most);
-    return (vi){vmlaq_s32(acc.lo, sum.lo, scale.lo), vmlaq_s32(acc.hi, sum.hi, scale.hi)};
+    return v_scaled_sum(acc, v_dot_rows(v_zero(), codes, n, x, most), scale);
 }
 /* signed codes as v_dot_rows_signed takes them */
 LCY_INLINE vi v_row_signed(vi codes) { return codes; }
@@ -246,8 +281,23 @@ LCY_INLINE vi v_dot_rows_signed(vi acc, const vi *codes, int n, const int8_t *x)
 
 /* sum[t] += the sums over 8 registers for each of a few tokens, 32 activations each */
 LCY_INLINE void v_dot_few(vi sum[], const vi codes[8], int tokens, const int8_t *x, int most, int is_signed) {
-    for (int t = 0; t < tokens; t++)
-        sum[t] = is_signed ? v_dot_rows_signed(sum[t], codes, 8, x + 32 * t) : v_dot_rows(sum[t], codes, 8, x + 32 * t, most);
+    for (int t = 0; t < tokens; t++) sum[t] = v_dot_rows(sum[t], codes, 8, x + 32 * t, is_signed ? 128 : most);
+}
+
+/* byte n (a constant) of each dword, as v_few_scale takes it */
+LCY_INLINE vi v_byte_scale(vi bytes, int n, int is_signed) {
+    return is_signed ? v_sra32(v_shl32(bytes, 24 - 8 * n), 24) : v_and(v_shr32(bytes, 8 * n), v_set32(255));
+}
+
+/* The same for four registers whose sums have a scale: part[t] += the sums over them, for tokens whose activations are
+ * `apart` bytes apart; then acc[t] += scale x part[t], which begins anew. */
+LCY_INLINE void v_few_dot(vi part[], vi acc[], const vi codes[4], int tokens, const int8_t *x, int apart, int most,
+                          vi scale) {
+    (void)acc, (void)scale;
+    for (int t = 0; t < tokens; t++) part[t] = v_dot_rows(part[t], codes, 4, x + apart * t, most);
+}
+LCY_INLINE void v_few_scale(vi part[], vi acc[], int tokens, vi scale) {
+    for (int t = 0; t < tokens; t++) acc[t] = v_scaled_sum(acc[t], part[t], scale), part[t] = v_zero();
 }
 
 /* ---- lanes -> one block or row per 32-bit element ---- */
@@ -272,6 +322,20 @@ LCY_INLINE vf v_addf(vf a, vf b) { return (vf){vaddq_f32(a.lo, b.lo), vaddq_f32(
 LCY_INLINE vf v_subf(vf a, vf b) { return (vf){vsubq_f32(a.lo, b.lo), vsubq_f32(a.hi, b.hi)}; }
 LCY_INLINE vf v_fma(vf a, vf b, vf c) { return (vf){vfmaq_f32(c.lo, a.lo, b.lo), vfmaq_f32(c.hi, a.hi, b.hi)}; }
 LCY_INLINE vf v_fnma(vf a, vf b, vf c) { return (vf){vfmsq_f32(c.lo, a.lo, b.lo), vfmsq_f32(c.hi, a.hi, b.hi)}; }
+
+/* lanes from..to - 1 of a register */
+typedef struct { int from, to; } v_some;
+LCY_INLINE v_some v_some_of(int from, int to) { return (v_some){from, to}; }
+LCY_INLINE vf v_load_some(const float *p, v_some m) {
+    float all[V_ROWS] = {0};
+    memcpy(all + m.from, p + m.from, (size_t)(m.to - m.from) * sizeof(float));
+    return v_loadf(all);
+}
+LCY_INLINE void v_store_some(float *p, vf a, v_some m) {
+    float all[V_ROWS];
+    v_storef(all, a);
+    memcpy(p + m.from, all + m.from, (size_t)(m.to - m.from) * sizeof(float));
+}
 
 LCY_INLINE void v_transpose4(float32x4_t a[4]) {
     const float32x4_t p = vtrn1q_f32(a[0], a[1]), q = vtrn2q_f32(a[0], a[1]);

@@ -30,7 +30,7 @@ typedef struct lcy_run {
     lcy_gate gate;               /* turns with every turn */
     _Alignas(64) atomic_uint_fast64_t ticket;
     _Alignas(64) atomic_int done; /* chunks */
-    atomic_int running, first, end, chunks, can_help, tokens, n_threads;
+    atomic_int running, step, chunks, can_help, tokens, n_threads;
     uint64_t turn;               /* never repeats in the life of a context */
     int threads, stopped;        /* known to the thread that opens turns */
     atomic_uint_fast64_t *won;   /* (LCY_HELP_CHUNKS) the last turn in which this chunk was put into place */

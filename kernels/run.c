@@ -1,7 +1,7 @@
 /* run.c: all threads through the steps of a plan, and nobody waits for a thread that the system has put aside.
  *
- * The steps are taken in turns: a turn is one step, cut into chunks, or several small steps that are one chunk together.
- * Threads draw tickets; a ticket is a turn and a chunk. Who finishes the last chunk of a turn opens the next one.
+ * The steps are taken in turns: a turn is one step, cut into chunks. Threads draw tickets; a ticket is a turn and a chunk.
+ * Who finishes the last chunk of a turn does the small steps that follow, its caches being warm, and opens the next turn.
  *
  * On a busy machine a thread may lose its core in the middle of a chunk, for milliseconds, and everybody would wait. So a
  * chunk of a small matrix product is computed into private memory and put into place by the first who has it: a thread
@@ -26,17 +26,30 @@ int64_t lcy_now_ns(void) {
 
 /* ---- turns ---- */
 
-/* Steps from `first` that are one chunk each are done by one thread, in one turn. */
-static int32_t end_of_turn(const lcy_ctx *ctx, int32_t first, int n_threads) {
-    const lcy_plan *plan = ctx->plan;
-    int32_t i = first;
-    while (i < plan->n_steps && lcy_step_chunks(ctx, &plan->steps[i], n_threads) <= 1) i++;
-    return i > first ? i : first + 1;
+/* The caller's thread asks, at most every 20 ms, whether to go on. */
+static void poll(lcy_ctx *ctx) {
+    if (!ctx->par.poll || lcy_now_ns() < ctx->next_poll_ns) return;
+    if (ctx->par.poll(ctx->par.poll_arg)) atomic_store(&ctx->abort, 1);
+    ctx->next_poll_ns = lcy_now_ns() + POLL_NS;
 }
 
-/* Opens the turn that begins with step `first`, or ends the run. Only the thread that ended the last turn is here. */
-static void open_turn(lcy_ctx *ctx, int32_t first) {
+/* Does the steps from `first` on that are at most one chunk; the first that is more, or n_steps. */
+static int32_t do_small_steps(lcy_ctx *ctx, int32_t first, lcy_scratch *scratch) {
+    const lcy_plan *plan = ctx->plan;
+    int32_t i = first;
+    for (; i < plan->n_steps && !atomic_load(&ctx->abort); i++) {
+        const int32_t chunks = lcy_step_chunks(ctx, &plan->steps[i], ctx->run.threads);
+        if (chunks > 1) break;
+        if (chunks) lcy_step_run(ctx, &plan->steps[i], ctx->run.threads, 0, scratch);
+        if (scratch == ctx->scratch) poll(ctx); /* the caller's own thread */
+    }
+    return i;
+}
+
+/* Goes on with step `next`: opens its turn, or ends the run. Only the thread that ended the last turn is here. */
+static void go_on(lcy_ctx *ctx, int32_t next, lcy_scratch *scratch) {
     lcy_run *run = &ctx->run;
+    const int32_t first = do_small_steps(ctx, next, scratch);
     run->stopped = atomic_load(&ctx->abort);
     if (first >= ctx->plan->n_steps || run->stopped) {
         atomic_store(&run->running, 0);
@@ -45,15 +58,13 @@ static void open_turn(lcy_ctx *ctx, int32_t first) {
     }
     const int n_threads = run->threads;
     const lcy_step *step = &ctx->plan->steps[first];
-    const int32_t end = end_of_turn(ctx, first, n_threads);
-    const int32_t chunks = end - first > 1 ? 1 : lcy_step_chunks(ctx, step, n_threads);
-    const int can_help = chunks > 1 && chunks <= LCY_HELP_CHUNKS && lcy_step_can_help(ctx, step, n_threads);
+    const int32_t chunks = lcy_step_chunks(ctx, step, n_threads);
+    const int can_help = chunks <= LCY_HELP_CHUNKS && lcy_step_can_help(ctx, step, n_threads);
     run->turn++;
     atomic_store(&run->ticket, run->turn << TICKET_BITS | NOT_YET); /* before the rest changes: see look() */
     atomic_store(&run->n_threads, n_threads);
-    atomic_store(&run->first, first);
-    atomic_store(&run->end, end);
-    atomic_store(&run->chunks, chunks > 1 ? chunks : 1);
+    atomic_store(&run->step, first);
+    atomic_store(&run->chunks, chunks);
     atomic_store(&run->can_help, can_help);
     atomic_store(&run->tokens, lcy_step_tokens(ctx, step));
     atomic_store(&run->done, 0);
@@ -62,24 +73,24 @@ static void open_turn(lcy_ctx *ctx, int32_t first) {
 }
 
 /* Both numbers are read before this chunk counts: after that the turn may be another. */
-static void chunk_done(lcy_ctx *ctx) {
+static void chunk_done(lcy_ctx *ctx, lcy_scratch *scratch) {
     lcy_run *run = &ctx->run;
-    const int32_t end = atomic_load(&run->end), chunks = atomic_load(&run->chunks);
-    if (atomic_fetch_add(&run->done, 1) + 1 == chunks) open_turn(ctx, end);
+    const int32_t step = atomic_load(&run->step), chunks = atomic_load(&run->chunks);
+    if (atomic_fetch_add(&run->done, 1) + 1 == chunks) go_on(ctx, step + 1, scratch);
 }
 
 /* What a thread knows of the turn it works in: copied, because a late thread must not follow the turns after it. The ticket
  * says last whether all that was copied is of one turn. */
 typedef struct {
     uint64_t turn;
-    int32_t first, end, chunks, can_help, tokens;
+    int32_t step, chunks, can_help, tokens;
     int n_threads;
 } view;
 
 /* 0: the turn is over already. */
 static int look(lcy_run *run, uint64_t turn, view *v) {
-    *v = (view){turn, atomic_load(&run->first), atomic_load(&run->end), atomic_load(&run->chunks),
-                atomic_load(&run->can_help), atomic_load(&run->tokens), atomic_load(&run->n_threads)};
+    *v = (view){turn, atomic_load(&run->step), atomic_load(&run->chunks), atomic_load(&run->can_help),
+                atomic_load(&run->tokens), atomic_load(&run->n_threads)};
     return atomic_load(&run->ticket) >> TICKET_BITS == turn;
 }
 
@@ -94,11 +105,11 @@ static int win(lcy_run *run, const view *v, int32_t c) {
 }
 
 static void do_private(lcy_ctx *ctx, const view *v, int32_t c, lcy_scratch *scratch) {
-    const lcy_step *step = &ctx->plan->steps[v->first];
+    const lcy_step *step = &ctx->plan->steps[v->step];
     lcy_step_compute(ctx, step, v->n_threads, v->tokens, c, scratch->result);
     if (!win(&ctx->run, v, c)) return;
     lcy_step_place(ctx, step, v->n_threads, v->tokens, c, scratch->result);
-    chunk_done(ctx);
+    chunk_done(ctx, scratch);
 }
 
 static void do_chunk(lcy_ctx *ctx, const view *v, int32_t c, lcy_scratch *scratch) {
@@ -106,10 +117,8 @@ static void do_chunk(lcy_ctx *ctx, const view *v, int32_t c, lcy_scratch *scratc
         do_private(ctx, v, c, scratch);
         return;
     }
-    for (int32_t s = v->first; s < v->end; s++)
-        if (lcy_step_chunks(ctx, &ctx->plan->steps[s], v->n_threads))
-            lcy_step_run(ctx, &ctx->plan->steps[s], v->n_threads, c, scratch);
-    chunk_done(ctx);
+    lcy_step_run(ctx, &ctx->plan->steps[v->step], v->n_threads, c, scratch);
+    chunk_done(ctx, scratch);
 }
 
 /* Does again what others have had for too long. */
@@ -119,13 +128,6 @@ static void help(lcy_ctx *ctx, const view *v, lcy_scratch *scratch) {
 }
 
 /* ---- threads ---- */
-
-/* The caller's thread asks, at most every 20 ms, whether to go on. */
-static void poll(lcy_ctx *ctx) {
-    if (!ctx->par.poll || lcy_now_ns() < ctx->next_poll_ns) return;
-    if (ctx->par.poll(ctx->par.poll_arg)) atomic_store(&ctx->abort, 1);
-    ctx->next_poll_ns = lcy_now_ns() + POLL_NS;
-}
 
 void lcy_run_thread(void *arg, int thread) {
     lcy_ctx *ctx = arg;
@@ -152,7 +154,7 @@ int lcy_run_ubatch(lcy_ctx *ctx, int n_threads) {
     run->threads = n_threads;
     ctx->next_poll_ns = lcy_now_ns() + POLL_NS;
     atomic_store(&run->running, 1);
-    open_turn(ctx, 0);
+    go_on(ctx, 0, ctx->scratch);
     lcy_pool_start(ctx->pool, n_threads);
     lcy_run_thread(ctx, 0);
     return run->stopped;

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from llamacy.errors import UsageError
 from llamacy.gguf import GGUFFile
 from llamacy.gguf.types import TYPES
 from llamacy.quantize import _rows
+from llamacy.quantize.filetypes import FILE_TYPES
 
 NUMBER = {info.name: number for number, info in TYPES.items()}
 USAGE = quantize_help.usage("./quantize")
@@ -209,16 +211,43 @@ def test_more_threads_than_there_can_be(run, model):
 
 
 @pytest.mark.parametrize("type", ["q4_k_m", "iq3_s", "q8_0"])
-def test_the_cpu_does_not_change_the_bytes(run, tmp_path, type):
+def test_the_cpu_does_not_change_the_bytes_of_other_inputs(run, tmp_path, type):
     half = write_model(tmp_path / "half.gguf", small_tensors("float16"))
     assert run(half, "low.gguf", "q5_1")[0] == 0
     for source in (half, "low.gguf"):
-        found = set()
-        for level in ("reference", "avx2", "avx512", ""):
-            env = {**os.environ, **({"LLAMACY_CPU": level} if level else {})}
-            assert run("--allow-requantize", source, "o.gguf", type, env=env)[0] == 0
-            found.add((run.folder / "o.gguf").read_bytes())
-        assert len(found) == 1
+        assert len(bytes_of_levels(run, "--allow-requantize", source, "o.gguf", type)) == 1
+
+
+@pytest.mark.parametrize("type", [row.name.lower() for row in FILE_TYPES])
+def test_neither_cpu_nor_threads_change_the_bytes(run, tmp_path, type):
+    """With an imatrix and, where that is allowed, without; more rows than one thread gets."""
+    rng = np.random.default_rng(5)
+    model = write_model(tmp_path / "m.gguf", {"blk.0.ffn_up.weight": rng.standard_normal((150, 256), dtype=np.float32)})
+    imatrix = write_imatrix(tmp_path / "m.imatrix", {"blk.0.ffn_up.weight": rng.random(256)})
+    assert len(bytes_of_levels(run, "--imatrix", imatrix, model, "o.gguf", type)) == 1
+    if run(model, "o.gguf", type)[0] == 0:
+        assert len(bytes_of_levels(run, model, "o.gguf", type)) == 1
+
+
+def bytes_of_levels(run, *args):
+    """The files that quantize makes of o.gguf on each kind of CPU, with 1, 2 and 5 threads in turn."""
+    found = set()
+    for level, threads in (("reference", 1), ("avx2", 2), ("avx512", 5), ("", 1)):
+        env = {**os.environ, **({"LLAMACY_CPU": level} if level else {})}
+        assert run(*args, threads, env=env)[0] == 0
+        found.add((run.folder / "o.gguf").read_bytes())
+    return found
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_DATA counts private memory on Linux only")
+@pytest.mark.parametrize("type", ["q4_k_m", "iq3_s", "f32", "copy"])
+def test_memory_is_bounded(run, tmp_path, type):
+    """At most twice the largest tensor in f32 and 64 MiB, stacks of threads included: with less to have, it would fail."""
+    largest = np.zeros((8192, 1024), np.float16)
+    model = write_model(tmp_path / "m.gguf", {f"{name}.weight": largest for name in "abcdef"})
+    bound = 2 * 4 * largest.size + (64 << 20)
+    code, _, err = run(model, "o.gguf", type, 2, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (bound, bound)))
+    assert code == 0, err
 
 
 def test_metadata(run, model):

@@ -4,6 +4,12 @@
 
 #include <immintrin.h>
 
+#include "../formats/common/iq_curve.h"
+#include "../formats/iq4_nl.h"
+#include "../formats/q4_0.h"
+#include "../formats/q4_1.h"
+#include "../formats/q5_0.h"
+#include "../formats/q5_1.h"
 #include "../formats/q8_0.h"
 #include "../formats/q8_1.h"
 #include "../formats/q8_k.h"
@@ -23,14 +29,55 @@ static void from_float_f16_avx2(int64_t n, void *y, const float *x) {
     for (; i < n; i++) out[i] = lcy_f32_to_f16(x[i]);
 }
 
-static void to_float_q8_0_avx2(int64_t n, float *y, const void *x) {
-    const lcy_block_q8_0 *b = x;
-    for (int64_t k = 0; k < n / 32; k++, b++)
-        for (int i = 0; i < 32; i += 8, y += 8) {
-            const __m256i q = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(b->q + i)));
-            _mm256_storeu_ps(y, _mm256_mul_ps(_mm256_set1_ps(lcy_f16_to_f32(b->d)), _mm256_cvtepi32_ps(q)));
-        }
+/* ---- 32 bytes to floats ---- */
+
+/* y = d * q */
+static inline void scale_32(float *y, __m256i q, float d) {
+    const __m128i half[2] = {_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1)};
+    for (int i = 0; i < 4; i++) {
+        const __m128i eight = i % 2 ? _mm_srli_si128(half[i / 2], 8) : half[i / 2];
+        _mm256_storeu_ps(y + 8 * i, _mm256_mul_ps(_mm256_set1_ps(d), _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(eight))));
+    }
 }
+
+/* y = d * q + m */
+static inline void scale_and_shift_32(float *y, __m256i q, float d, float m) {
+    scale_32(y, q, d);
+    for (int i = 0; i < 32; i += 8) _mm256_storeu_ps(y + i, _mm256_add_ps(_mm256_loadu_ps(y + i), _mm256_set1_ps(m)));
+}
+
+static inline __m256i nibbles_32(const uint8_t qs[16]) {
+    const __m128i both = _mm_loadu_si128((const __m128i *)qs);
+    const __m256i apart = _mm256_inserti128_si256(_mm256_castsi128_si256(both), _mm_srli_epi16(both, 4), 1);
+    return _mm256_and_si256(apart, _mm256_set1_epi8(15));
+}
+
+/* 16 where bit i is set: byte i / 8 of the word is copied under code i, which then tests its bit i % 8 */
+static inline __m256i fifths_32(const uint8_t qh[4]) {
+    int32_t word;
+    memcpy(&word, qh, 4);
+    const __m256i spread = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const __m256i bit = _mm256_set1_epi64x((int64_t)0x8040201008040201);
+    const __m256i under = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(word), spread), bit);
+    return _mm256_and_si256(_mm256_cmpeq_epi8(under, bit), _mm256_set1_epi8(16));
+}
+
+#define TO_FLOAT(name, step)                                                                 \
+    static void to_float_##name##_avx2(int64_t n, float *y, const void *x) {                 \
+        const lcy_block_##name *b = x;                                                       \
+        for (int64_t k = 0; k < n / 32; k++, b++, y += 32) {                                 \
+            const float d = lcy_f16_to_f32(b->d);                                            \
+            step;                                                                            \
+        }                                                                                    \
+    }
+TO_FLOAT(q8_0, scale_32(y, _mm256_loadu_si256((const __m256i *)b->q), d))
+TO_FLOAT(q4_0, scale_32(y, _mm256_sub_epi8(nibbles_32(b->qs), _mm256_set1_epi8(8)), d))
+TO_FLOAT(q4_1, scale_and_shift_32(y, nibbles_32(b->qs), d, lcy_f16_to_f32(b->m)))
+TO_FLOAT(q5_0, scale_32(y, _mm256_sub_epi8(_mm256_or_si256(nibbles_32(b->qs), fifths_32(b->qh)), _mm256_set1_epi8(16)), d))
+TO_FLOAT(q5_1, scale_and_shift_32(y, _mm256_or_si256(nibbles_32(b->qs), fifths_32(b->qh)), d, lcy_f16_to_f32(b->m)))
+TO_FLOAT(iq4_nl, scale_32(y, _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)lcy_iq_curve)),
+                                                 nibbles_32(b->qs)), d))
+#undef TO_FLOAT
 
 /* ---- 32 floats to bytes ---- */
 
@@ -148,6 +195,11 @@ static void from_float_q8_k_avx2(int64_t n, void *y, const float *x) {
 static void fill_conversions(lcy_kernels *k) {
     k->to_float[LCY_F16] = to_float_f16_avx2;
     k->to_float[LCY_Q8_0] = to_float_q8_0_avx2;
+    k->to_float[LCY_Q4_0] = to_float_q4_0_avx2;
+    k->to_float[LCY_Q4_1] = to_float_q4_1_avx2;
+    k->to_float[LCY_Q5_0] = to_float_q5_0_avx2;
+    k->to_float[LCY_Q5_1] = to_float_q5_1_avx2;
+    k->to_float[LCY_IQ4_NL] = to_float_iq4_nl_avx2;
     k->from_float[LCY_F16] = from_float_f16_avx2;
     k->from_float[LCY_Q8_0] = from_float_q8_0_avx2;
     k->from_float[LCY_Q8_1] = from_float_q8_1_avx2;

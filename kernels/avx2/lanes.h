@@ -57,6 +57,12 @@ static inline lanes lanes_through_half(lanes a) {
     return lanes_of(_mm256_cvtph_ps(_mm256_cvtps_ph(a.low, 0)), _mm256_cvtph_ps(_mm256_cvtps_ph(a.high, 0)));
 }
 
+/* a * 2^n, n whole and -126 or more */
+static inline __m256 lanes_power8(__m256 n) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
+}
+static inline lanes lanes_scale(lanes a, lanes n) { return lanes_mul(a, lanes_of(lanes_power8(n.low), lanes_power8(n.high))); }
+
 /* f16 -> f16 through a table of 65537 entries: each gather reads two, the upper one is dropped */
 static inline __m256 lanes_lookup8(const uint16_t *table, __m256 x) {
     const __m256i index = _mm256_cvtepu16_epi32(_mm256_cvtps_ph(x, 0));
@@ -96,14 +102,10 @@ static inline float sum_folded(__m256 b) {
     return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
 }
 
-/* the sum in double of lanes that are added exactly in any order */
-static inline double lanes_sum_exact(lanes a) {
+/* of lanes that are added exactly in any order */
+static inline double double_lanes_sum(double_lanes a) {
     double s[4];
-    __m256d sum = _mm256_cvtps_pd(_mm256_castps256_ps128(a.low));
-    sum = _mm256_add_pd(sum, _mm256_cvtps_pd(_mm256_extractf128_ps(a.low, 1)));
-    sum = _mm256_add_pd(sum, _mm256_cvtps_pd(_mm256_castps256_ps128(a.high)));
-    sum = _mm256_add_pd(sum, _mm256_cvtps_pd(_mm256_extractf128_ps(a.high, 1)));
-    _mm256_storeu_pd(s, sum);
+    _mm256_storeu_pd(s, _mm256_add_pd(_mm256_add_pd(a.part[0], a.part[1]), _mm256_add_pd(a.part[2], a.part[3])));
     return (s[0] + s[1]) + (s[2] + s[3]);
 }
 

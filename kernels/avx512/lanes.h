@@ -35,6 +35,9 @@ static inline lanes lanes_bf16s(const uint16_t *p) {
 /* rounded to f16 and widened again */
 static inline lanes lanes_through_half(lanes a) { return _mm512_cvtph_ps(_mm512_cvtps_ph(a, 0)); }
 
+/* a * 2^n, n whole */
+static inline lanes lanes_scale(lanes a, lanes n) { return _mm512_scalef_ps(a, n); }
+
 /* f16 -> f16 through a table of 65537 entries: each gather reads two, the upper one is dropped */
 static inline lanes lanes_lookup(const uint16_t *table, lanes x) {
     const __m512i index = _mm512_cvtepu16_epi32(_mm512_cvtps_ph(x, 0));
@@ -66,10 +69,7 @@ static inline float sum_folded(__m256 b) {
     return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
 }
 
-/* the sum in double of lanes that are added exactly in any order */
-static inline double lanes_sum_exact(lanes a) {
-    return _mm512_reduce_add_pd(_mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(a)),
-                                              _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1))));
-}
+/* of lanes that are added exactly in any order */
+static inline double double_lanes_sum(double_lanes a) { return _mm512_reduce_add_pd(_mm512_add_pd(a.low, a.high)); }
 
 #endif

@@ -108,6 +108,15 @@ def test_softmax(rng, isa, table):
 
 
 @each_level
+def test_softmax_takes_every_exponential_from_the_table(rng, isa, table):
+    """All f16 numbers up to 0, as distances from the maximum; scale 1 keeps them what they are."""
+    x = halves[0x8000:0xFC01].copy()
+    assert same(run_softmax(table, x, 1.0), run_softmax(REFERENCE, x, 1.0))
+    x[5] = np.nan
+    assert np.array_equal(run_softmax(table, x, 1.0), run_softmax(REFERENCE, x, 1.0), equal_nan=True)
+
+
+@each_level
 def test_silu_mul(rng, isa, table):
     for n in SIZES:
         g, u = numbers(rng, n), numbers(rng, n)

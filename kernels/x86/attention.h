@@ -10,18 +10,6 @@
 
 #define ROW_OF(type, head, i) ((const type *)((const uint8_t *)(head)->rows + (head)->cells[i] * (head)->stride))
 
-/* key_dot_f16 of a row of whole blocks of 64 */
-static inline float LANES_NAME(key_dot)(int64_t d, const uint16_t *row, const float *q) {
-    lanes a0 = lanes_same(0), a1 = a0, a2 = a0, a3 = a0;
-    for (int64_t e = 0; e < d; e += 64) {
-        a0 = lanes_fma(lanes_halves(row + e), lanes_load(q + e), a0);
-        a1 = lanes_fma(lanes_halves(row + e + 16), lanes_load(q + e + 16), a1);
-        a2 = lanes_fma(lanes_halves(row + e + 32), lanes_load(q + e + 32), a2);
-        a3 = lanes_fma(lanes_halves(row + e + 48), lanes_load(q + e + 48), a3);
-    }
-    return sum_folded(lanes_fold(lanes_add(lanes_add(a0, a2), lanes_add(a1, a3))));
-}
-
 static void LANES_NAME(flash_f16)(int64_t d, int64_t n, const lcy_head *k, const lcy_head *v, const float *q, float scale,
                                   float *out) {
     if (d % 64) {

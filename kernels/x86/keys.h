@@ -195,10 +195,32 @@ LCY_INLINE void scores_of_keys(k_kind kind, int64_t d, int64_t n, const lcy_head
     }
 }
 
+/* 8 -> 1, the end of the tree of lcy_sum16: (c0 + c2) + (c1 + c3) */
+static inline float sum_folded(__m256 b) {
+    const __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+    const __m128 d = _mm_add_ps(c, _mm_movehl_ps(c, c));
+    return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
+}
+
+/* One key and one row, whole blocks of 64: sums across lanes cost less than turning a tile for a single row. */
+static inline float LANES_NAME(key_dot)(int64_t d, const uint16_t *row, const float *q) {
+    lanes a0 = lanes_same(0), a1 = a0, a2 = a0, a3 = a0;
+    for (int64_t e = 0; e < d; e += 64) {
+        a0 = lanes_fma(lanes_halves(row + e), lanes_load(q + e), a0);
+        a1 = lanes_fma(lanes_halves(row + e + 16), lanes_load(q + e + 16), a1);
+        a2 = lanes_fma(lanes_halves(row + e + 32), lanes_load(q + e + 32), a2);
+        a3 = lanes_fma(lanes_halves(row + e + 48), lanes_load(q + e + 48), a3);
+    }
+    return sum_folded(lanes_fold(lanes_add(lanes_add(a0, a2), lanes_add(a1, a3))));
+}
+
 /* The usual sizes of a head are constants: their loops are unrolled. */
 static void LANES_NAME(kq_f16)(int64_t d, int64_t n, const lcy_head *k, int64_t rows, const float *q, float *out,
                                int64_t out_stride, float *scratch) {
-    if (d == 64)
+    if (rows == 1 && d % 64 == 0)
+        for (int64_t i = 0; i < n; i++)
+            out[i] = LANES_NAME(key_dot)(d, (const uint16_t *)((const uint8_t *)k->rows + k->cells[i] * k->stride), q);
+    else if (d == 64)
         scores_of_keys(K_HALVES, 64, n, k, rows, q, out, out_stride, scratch);
     else if (d == 128)
         scores_of_keys(K_HALVES, 128, n, k, rows, q, out, out_stride, scratch);

@@ -8,7 +8,6 @@
 
 #include "../kernels.h"
 #include "../scalar.h"
-#include "attention.h" /* sum_folded */
 
 #define FLOATS_INLINE static inline __attribute__((always_inline))
 
@@ -67,7 +66,26 @@ FLOATS_INLINE float floats_odd(float_weights f, int64_t k, const uint8_t *w, con
     return (float)all;
 }
 
-/* FLOATS_ROWS rows by FLOATS_TOKENS tokens, two or one; what is left over one at a time. */
+/* Tokens that stay in the second-level cache while all rows pass by. */
+enum { FLOATS_CACHE = 448 << 10 };
+
+FLOATS_INLINE int64_t floats_block(int64_t k) {
+    const int64_t fit = FLOATS_CACHE / (4 * k + 1) / FLOATS_TOKENS;
+    return FLOATS_TOKENS * (fit < 4 ? 4 : fit);
+}
+
+/* rows (a constant) by all tokens of a block */
+FLOATS_INLINE void floats_rows(float_weights f, int rows, int64_t k, int64_t tokens, const uint8_t *w, int64_t w_stride,
+                               const uint8_t *x, int64_t x_stride, float *out, int64_t out_stride) {
+    int64_t t = 0;
+    for (; t + FLOATS_TOKENS <= tokens; t += FLOATS_TOKENS)
+        floats_tile(f, rows, FLOATS_TOKENS, k, w, w_stride, x + t * x_stride, x_stride, out + t * out_stride, out_stride);
+    for (; FLOATS_TOKENS > 2 && t + 2 <= tokens; t += 2)
+        floats_tile(f, rows, 2, k, w, w_stride, x + t * x_stride, x_stride, out + t * out_stride, out_stride);
+    for (; t < tokens; t++)
+        floats_tile(f, rows, 1, k, w, w_stride, x + t * x_stride, x_stride, out + t * out_stride, out_stride);
+}
+
 FLOATS_INLINE void floats_matmul(float_weights f, int64_t k, int64_t rows, int64_t tokens, const uint8_t *w,
                                  int64_t w_stride, const uint8_t *x, int64_t x_stride, float *out, int64_t out_stride) {
     if (k % 16) {
@@ -76,24 +94,14 @@ FLOATS_INLINE void floats_matmul(float_weights f, int64_t k, int64_t rows, int64
                 out[t * out_stride + r] = floats_odd(f, k, w + r * w_stride, (const float *)(x + t * x_stride));
         return;
     }
-    int64_t r = 0;
-    for (; r + FLOATS_ROWS <= rows; r += FLOATS_ROWS) {
-        const uint8_t *row = w + r * w_stride;
-        int64_t t = 0;
-        for (; t + FLOATS_TOKENS <= tokens; t += FLOATS_TOKENS)
-            floats_tile(f, FLOATS_ROWS, FLOATS_TOKENS, k, row, w_stride, x + t * x_stride, x_stride,
-                        out + t * out_stride + r, out_stride);
-        for (; FLOATS_TOKENS > 2 && t + 2 <= tokens; t += 2)
-            floats_tile(f, FLOATS_ROWS, 2, k, row, w_stride, x + t * x_stride, x_stride, out + t * out_stride + r,
-                        out_stride);
-        for (; t < tokens; t++)
-            floats_tile(f, FLOATS_ROWS, 1, k, row, w_stride, x + t * x_stride, x_stride, out + t * out_stride + r,
-                        out_stride);
+    for (int64_t left = tokens, block = floats_block(k); left > 0; left -= block) {
+        const int64_t some = left < block ? left : block;
+        int64_t r = 0;
+        for (; r + FLOATS_ROWS <= rows; r += FLOATS_ROWS)
+            floats_rows(f, FLOATS_ROWS, k, some, w + r * w_stride, w_stride, x, x_stride, out + r, out_stride);
+        for (; r < rows; r++) floats_rows(f, 1, k, some, w + r * w_stride, w_stride, x, x_stride, out + r, out_stride);
+        x += block * x_stride, out += block * out_stride;
     }
-    for (; r < rows; r++)
-        for (int64_t t = 0; t < tokens; t++)
-            floats_tile(f, 1, 1, k, w + r * w_stride, w_stride, x + t * x_stride, x_stride, out + t * out_stride + r,
-                        out_stride);
 }
 
 static const float_weights weights_f32 = {4, 0, load_f32, element_f32};

@@ -195,13 +195,6 @@ LCY_INLINE void scores_of_keys(k_kind kind, int64_t d, int64_t n, const lcy_head
     }
 }
 
-/* 8 -> 1, the end of the tree of lcy_sum16: (c0 + c2) + (c1 + c3) */
-static inline float sum_folded(__m256 b) {
-    const __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
-    const __m128 d = _mm_add_ps(c, _mm_movehl_ps(c, c));
-    return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
-}
-
 /* One key and one row, whole blocks of 64: sums across lanes cost less than turning a tile for a single row. */
 static inline float LANES_NAME(key_dot)(int64_t d, const uint16_t *row, const float *q) {
     lanes a0 = lanes_same(0), a1 = a0, a2 = a0, a3 = a0;

@@ -7,7 +7,7 @@
 #include "ctx.h"
 
 enum {
-    ROWS_ALIGN = 16,    /* kernels take rows in groups of 8 or 16 */
+    ROWS_ALIGN = 32,    /* kernels take rows in groups of 8, 16 or 32 */
     MAX_ROWS = 256,
     EXPERT_ROWS = 64
 };

@@ -14,6 +14,7 @@ SHAPES = {  # dim, layers, heads, heads of K and V, ffn, vocab
     "1.1b": (2048, 22, 32, 4, 5632, 32000),
     "8b": (4096, 32, 32, 8, 14336, 128256),
     "tiny": (256, 2, 4, 2, 768, 512),
+    "wide": (1024, 1, 8, 2, 1280, 512),  # the smallest whose rows are not short (LCY_SHORT_ROW)
 }
 SCALES = {  # byte offsets of f16 scales inside a block; they get a small positive number
     "q4_0": (0,), "q4_1": (0, 2), "q5_0": (0,), "q5_1": (0, 2), "q8_0": (0,), "q2_K": (80, 82), "q3_K": (108,),

@@ -7,6 +7,7 @@ import pytest
 
 from llamacy.engine import Context, Model
 from llamacy.errors import ContextFull, LlamacyError
+from tests.bench import random_model
 
 TOKENS = [1, 403, 407, 261, 378, 432, 383, 286, 261, 400, 261, 309, 268, 410, 35, 420, 316, 263, 411, 300, 299, 265, 260]
 BOUND = {  # largest difference, by model
@@ -48,6 +49,23 @@ def wanted_logits(model, ids, positions):
 def test_logits_do_not_depend_on_threads_or_batches(model, threads, n_ubatch):
     expected = logits_of(model, TOKENS, n_threads=1)
     assert (logits_of(model, TOKENS, n_threads=threads, n_ubatch=n_ubatch) == expected).all()
+
+
+@pytest.fixture(scope="module", params=("q4_0", "q3_K", "q4_K", "iq2_xs", "f16"))
+def wide_model(request, tmp_path_factory):
+    """Rows long enough for the kernels of large models."""
+    path = tmp_path_factory.mktemp("wide") / "wide.gguf"
+    random_model.write(path, request.param, "wide")
+    return Model(path)
+
+
+@pytest.mark.parametrize("threads", (1, 2, 3))
+def test_logits_of_long_rows_do_not_depend_on_threads_or_batches(wide_model, threads):
+    tokens = [(7 * i + 300) % 512 for i in range(70)]
+    expected = logits_of(wide_model, tokens, n_threads=1)
+    assert np.isfinite(expected).all() and np.ptp(expected) > 0
+    for n_ubatch in (1, 2, 3, 7, 8, 33, 512):
+        assert (logits_of(wide_model, tokens, n_threads=threads, n_ubatch=n_ubatch) == expected).all(), n_ubatch
 
 
 def test_logits_do_not_depend_on_threads_that_lose_their_core(model):

@@ -13,6 +13,9 @@
  * broadcasts feed V_ABREAST * V_TILE products. Between spans the float sums wait in the output. The weights are read from
  * the file's layout once per V_PASS tokens; nothing of the panel outlives the call.
  *
+ * Used where byte products add to 32 bits (V_STARTS). With the 16-bit parts of AVX2 and its 16 registers these tiles were
+ * slower than the bands of blocks32.h and blocks256.h, which therefore stay for it.
+ *
  *   for spans of V_SPAN weights           what is known of the activations (scales, sums), once per span and call
  *     for tiles of rows                   unpacked once per V_PASS tokens
  *       for tiles of tokens               panel32.h, panel256.h

@@ -1,6 +1,6 @@
 """Train the bundled model: python tools/train/train.py OUT [--minutes N]. Run again with the same OUT, it goes on.
 
-OUT gets tokenizer.model, state.pt (weights, optimizer, time spent) every two minutes, log.csv and samples.txt.
+OUT gets tokenizer.model, state.pt (weights, optimizer, time spent) every five minutes, log.csv and samples.txt.
 """
 
 import argparse
@@ -29,22 +29,20 @@ PROMPTS = ("Once upon a time", "Building a website can be done in 10 simple step
 
 
 class Batches:
-    """Documents, one after the other, cut into rows. next(length) -> (batch, length + 1) int64."""
+    """Documents in rows. Each row begins with a whole one: what a text refers to is nearly always in its row."""
 
     def __init__(self, sp, seed, tokens):
         self.documents, self.sp, self.tokens = corpus.documents(seed), sp, tokens
-        self.rest = np.empty(0, np.int64)
 
     def next(self, length):
-        rows = self.tokens // length
-        need, have = rows * (length + 1), [self.rest]
-        n = len(self.rest)
-        while n < need:
-            have.append(np.fromiter(corpus.ids(next(self.documents), self.sp), np.int64))
-            n += len(have[-1])
-        stream = np.concatenate(have)
-        self.rest = stream[need:]
-        return torch.from_numpy(stream[:need].reshape(rows, length + 1))
+        """(tokens // length, length + 1) int64."""
+        return torch.from_numpy(np.stack([self.row(length + 1) for _ in range(self.tokens // length)]))
+
+    def row(self, length):
+        row = []
+        while len(row) < length:
+            row += corpus.ids(next(self.documents), self.sp)
+        return np.array(row[:length])
 
 
 def loss_of(model, tokens):
@@ -146,7 +144,7 @@ def main():
             with open(out / "log.csv", "a") as log:
                 print(f"{spent:.0f},{step},{seen},{share:.4f},{np.mean(losses):.4f}", file=log)
             losses, logged = [], now
-        if now - saved > 120 or spent >= seconds:
+        if now - saved > 300 or spent >= seconds:
             states = [optimizer.state_dict() for optimizer in optimizers]
             save(out / "state.pt", model=model.state_dict(), optimizers=states, spent=spent, step=step, seen=seen)
             loss = held_out(model, sp, c["batch"] * c["length"])

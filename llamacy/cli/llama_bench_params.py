@@ -31,9 +31,9 @@ OPTIONS = (
     ("-ctv --cache-type-v", "TYPE", "type", "type_v", ("f16",), "type of the cached values"),
     ("-t --threads", "N", "int", "n_threads", None, "threads (default: one per physical core)"),
     ("-ngl --n-gpu-layers", "N", "int", "n_gpu_layers", (99,), "noted in the records; this build computes on the CPU"),
-    ("-sm --split-mode", "none|layer|row", "split", "split_mode", ("layer",), "the same"),
-    ("-mg --main-gpu", "N", "int", "main_gpu", (0,), "the same"),
-    ("-nkvo --no-kv-offload", "0|1", "bool", "no_kv_offload", (0,), "the same"),
+    ("-sm --split-mode", "none|layer|row", "split", "split_mode", ("layer",), "noted in the records"),
+    ("-mg --main-gpu", "N", "int", "main_gpu", (0,), "noted in the records"),
+    ("-nkvo --no-kv-offload", "0|1", "bool", "no_kv_offload", (0,), "noted in the records"),
     ("-fa --flash-attn", "0|1", "bool", "flash_attn", (0,), "flash attention"),
     ("-mmp --mmap", "0|1", "bool", "use_mmap", (1,), "map the file; 0: read it into memory"),
     ("--numa", "distribute|isolate|numactl", "note", None, None, "accepted without effect"),
@@ -113,13 +113,17 @@ def parse(argv):
 def usage(program):
     """What --help prints (bytes)."""
     lines = [f"usage: {program} [options]", "", "options:"]
-    for row in OPTIONS:
-        names, value, kind, field, default, text = row
-        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-        lines += help.entry((names, value, kind, field, shown, text))
+    for row in shown_rows():
+        lines += help.entry(row)
     lines += ["", "A flag with a list may have several values, separated by commas, or may be repeated. Every combination is",
               "measured."]
     return os.fsencode("\n".join(lines) + "\n")
+
+
+def shown_rows():
+    """OPTIONS with defaults as the user would write them."""
+    return [(names, value, kind, field, ",".join(map(str, default)) if isinstance(default, tuple) else default, text)
+            for names, value, kind, field, default, text in OPTIONS]
 
 
 def _scan(request, words):

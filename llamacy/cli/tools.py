@@ -92,6 +92,11 @@ def of_convert_hf():
     return [("options", of_parser(hf_parser()))]
 
 
+def of_llama_bench():
+    from .llama_bench_params import shown_rows
+    return [("options", of_rows(shown_rows()))]
+
+
 def of_tokenize():
     return [("options", [Flag(["-h", "--help"], "", "", "print this text and exit"), Flag(["--ids"], "", "", "print the numbers alone")])]
 
@@ -140,6 +145,11 @@ TOOLS = (
     Tool("tokenize", "./tokenize", "the tokens of a text", "MODEL_PATH PROMPT [--ids]",
          "Only the vocabulary of the model is read. One token a line, on stdout.",
          (("./tokenize MODEL.gguf 'Hello world'", "numbers and texts"),), of_tokenize),
+    Tool("llama-bench", "./llama-bench", "tokens per second of a model on this machine", "[options]",
+         "Each combination of the values is measured: a prompt is read, then tokens are generated. The table goes to stdout.",
+         ((f"./llama-bench -m {Q4}", "a prompt of 512 tokens, 128 generated ones"),
+          (f"./llama-bench -m {Q4} -t 1,2,4 -o csv", "more threads, for a program"),
+          (f"./llama-bench -m {Q4} --plot speed.png", "beside what the machine could do")), of_llama_bench),
     Tool("doctor", "./doctor", "what this machine has for models, and what to expect of it", "[options]",
          "Looks at the CPU, memory and its limits, GPU libraries and packages, and measures for two seconds.",
          (("./doctor", "for people"), ("./doctor --json", "for programs")), table("doctor", ("OPTIONS", "options"))),

@@ -12,6 +12,7 @@ MIB = 1024.0 * 1024.0
 PAD = 256       # cells come in multiples of this
 MIN_BATCH = 32
 MAX_THREADS = 512
+TILE_ROWS, TILE_SCORES = 32, 1 << 18       # of kernels/attend.c
 MAX_CTX = 1 << 26   # cells; far beyond any model, and their rows still have addresses
 
 
@@ -98,11 +99,14 @@ class Context:
         widths = hp.n_embd_k_gqa, hp.n_embd_v_gqa
         cell_k, cell_v = (hp.n_layer * row_bytes(par[name], n) for name, n in zip(("type_k", "type_v"), widths))
         small = [hp.n_layer * row_bytes(CACHE_TYPES["q8_0"], n) for n in widths]
-        unpacked = 0 if self.type_v in ("f16", "f32") else 4 * hp.n_embd_head_v      # values, as floats, for each thread
+        share = hp.n_head // hp.n_head_kv
+        scores, room = attention_floats(self.n_ctx, share, max(hp.n_embd_head_k, hp.n_embd_head_v))
+        per_cell = 4 * threads * share
         fixed = par["n_ubatch"] * self._plan.arena + 4 * par["n_outputs"] * hp.n_vocab
+        fixed += 4 * threads * (scores + room) - self.n_ctx * per_cell
         useful = all(small) and sum(small) < cell_k + cell_v and hp.n_embd_head_k % 32 == hp.n_embd_head_v % 32 == 0
         held = self.model.private or self.model.locked
-        return Need(self.n_ctx, cell_k, cell_v, 4 + threads * (4 + unpacked), fixed, small if useful else None,
+        return Need(self.n_ctx, cell_k, cell_v, per_cell, max(0, fixed), small if useful else None,
                     self.model.size if held else 0, 0 if held else self.model.size)
 
     def types(self, type_k, type_v):
@@ -249,6 +253,12 @@ class Context:
 
     def close(self):
         self._run.close()
+
+
+def attention_floats(n_ctx, share, head):
+    """(scores, the kernels' own room) of a thread, in floats: what kernels/attend.c claims."""
+    rows, row = max(TILE_ROWS, share), n_ctx + 32
+    return min(max(TILE_SCORES, row * share), row * rows), rows * (3 * head + 1024) + max(head, 64) * 256
 
 
 def clamp(threads):

@@ -2,10 +2,12 @@
 
     python -m tests.bench peers [--types q4_0,q6_K | all] [--threads 1,2] [--rounds 3] [--prompt 512] [--generate 128]
                                 [--versions 0.2.70,newest] [--old PYTHON] [--new PYTHON] [--busy] [--json FILE] [--keep]
+    python -m tests.bench peers --table FILE.json
 
 Makes the random 1.1 B models, and virtual environments with the peers (built with native flags), under build/bench when
 they are not there yet; a model is deleted after its turn unless --keep is given. Prints tokens per second (min, median,
-max of the rounds) and the ratios of the medians; --json writes all samples. --busy instead runs one endless loop per
+max of the rounds) and the ratios of the medians; --json writes all samples and the rate at which memory is read, --table
+makes the table of docs/performance.md of them. --busy instead runs one endless loop per
 core beside ours and prints the share of the quiet speed that is left. Every sample is a fresh process.
 """
 
@@ -129,6 +131,31 @@ def report(type, threads, samples, names):
                   f"   x{ours / middle:5.2f}", flush=True)
 
 
+def table(path):
+    """The Markdown of docs/performance.md for the rows of a --json file."""
+    rows = json.loads(Path(path).read_text())
+    prompt, generate = [name for name in rows[0] if name[:2] in ("pp", "tg")]
+    names = list(rows[0][prompt])
+    heads = [f"{test} {name}" for test in (prompt, generate) for name in names]
+    print(f"| Type | Threads | {' | '.join(heads)} | GB/s | of memory |")
+    print("|---" * (len(heads) + 4) + "|")
+    for row in rows:
+        cells = []
+        for test in (prompt, generate):
+            ours = statistics.median(row[test]["llamacy"])
+            for name, values in row[test].items():
+                middle = statistics.median(values)
+                cells.append(f"{middle:.1f}" if name == "llamacy" else f"{middle:.1f} ({ours / middle:.2f}x)")
+        rate = statistics.median(row[generate]["llamacy"]) * row["bytes"]
+        print(f"| {row['type']} | {row['threads']} | {' | '.join(cells)} | {rate / 1e9:.1f} | {100 * rate / row['memory']:.0f} % |")
+
+
+def weight_bytes(path):
+    """Bytes of the weights that a token meets: all but the embedding."""
+    from llamacy.gguf import GGUFFile
+    return sum(t.nbytes for name, t in GGUFFile(str(path)).tensors.items() if name != "token_embd.weight")
+
+
 def busy(argv):
     path, threads = model_file(option(argv, "--types", "q4_0")), int(option(argv, "--threads", 2))
     ours = sys.executable, OURS
@@ -144,8 +171,11 @@ def busy(argv):
 
 
 def main(argv):
+    if "--table" in argv:
+        return table(option(argv, "--table", ""))
     if "--busy" in argv:
         return busy(argv)
+    from llamacy.engine._probe import read_rate
     types = option(argv, "--types", "q4_0")
     types = TYPES if types == "all" else types.split(",")
     rounds, prompt, generate = (int(option(argv, *row)) for row in (("--rounds", 3), ("--prompt", 512), ("--generate", 128)))
@@ -156,7 +186,7 @@ def main(argv):
         for threads in map(int, option(argv, "--threads", "2").split(",")):
             samples = compare(type, threads, rounds, prompt, generate, runners)
             report(type, threads, samples, names)
-            rows.append({"type": type, "threads": threads, "bytes": model_file(type).stat().st_size,
+            rows.append({"type": type, "threads": threads, "bytes": weight_bytes(model_file(type)), "memory": read_rate(threads),
                          **{names[test]: speeds for test, speeds in samples.items()}})
         if not had and "--keep" not in argv:
             model_file(type).unlink()

@@ -9,16 +9,20 @@
 #include "../x86/blocks32.h"
 #include "../x86/floats.h"
 #include "../x86/peak.h"
+#include "../x86/tables.h"
 #include "convert.h"
 #include "fit.h"
 #include "iq.h"
 #include "../x86/quantize.h"
+#include "../x86/iq_quantize.h"
 
 static void fill(lcy_kernels *k) {
     fill_ops(k);
     fill_attention(k);
+    fill_tables(k);
     fill_iq(k);
     fill_quantizers(k);
+    fill_iq_quantizers(k);
     k->int8_peak = int8_peak_avx2;
     fill_conversions(k);
     k->matmul[LCY_F32] = matmul_f32_avx2;

@@ -9,17 +9,21 @@
 #include "../x86/blocks32.h"
 #include "../x86/floats.h"
 #include "../x86/peak.h"
+#include "../x86/tables.h"
 #include "fit.h"
 #include "iq.h"
 #include "iq4_xs.h"
 #include "../x86/quantize.h"
+#include "../x86/iq_quantize.h"
 
 static void fill(lcy_kernels *k) {
     fill_ops(k);
     fill_attention(k);
+    fill_tables(k);
     fill_iq(k);
     k->matmul[LCY_IQ4_XS] = matmul_few_iq4_xs_avx512;
     fill_quantizers(k);
+    fill_iq_quantizers(k);
     k->int8_peak = int8_peak_avx512;
     k->matmul[LCY_F32] = matmul_f32_avx512;
     k->matmul[LCY_F16] = matmul_f16_avx512;

@@ -10,51 +10,33 @@
 #define LCY_AVXVNNI_VEC_H
 
 #define v_pairs16 avx2_pairs16
-#define v_widen avx2_widen
 #define v_dot32 avx2_dot32
-#define v_dot32_signed avx2_dot32_signed
 #define v_dot_few avx2_dot_few
 #define v_dot_rows avx2_dot_rows
 #define v_row_scale avx2_row_scale
 #define v_dot_rows_scaled avx2_dot_rows_scaled
 #define v_row_signed avx2_row_signed
 #define v_dot_rows_signed avx2_dot_rows_signed
-#define v_run avx2_run
-#define v_part avx2_part
-#define v_part_signed avx2_part_signed
-#define v_part_scaled avx2_part_scaled
-#define v_dot_few avx2_dot_few
 #define v_byte_scale avx2_byte_scale
 #define v_few_dot avx2_few_dot
 #define v_few_scale avx2_few_scale
 #include "../avx2/vec.h"
 #undef v_pairs16
-#undef v_widen
 #undef v_dot32
-#undef v_dot32_signed
 #undef v_dot_few
 #undef v_dot_rows
 #undef v_row_scale
 #undef v_dot_rows_scaled
 #undef v_row_signed
 #undef v_dot_rows_signed
-#undef v_run
-#undef v_part
-#undef v_part_signed
-#undef v_part_scaled
-#undef v_dot_few
 #undef v_byte_scale
 #undef v_few_dot
 #undef v_few_scale
 #undef V_NAME
 #undef V_SIGNED_OFFSET
-#undef V_STARTS
-#undef V_FOLDED_OFFSET
 
 #define V_NAME(name) name##_avxvnni
 #define V_SIGNED_OFFSET 128
-#define V_STARTS 1
-#define V_FOLDED_OFFSET 127
 
 #if defined(LCY_STAND_IN)
 LCY_INLINE vi v_dot4(vi acc, vi a, vi b) { return _mm256_dpbusd_epi32(acc, a, b); }
@@ -69,9 +51,6 @@ LCY_INLINE vi v_xor(vi a, vi b) { return _mm256_xor_si256(a, b); }
 /* ---- a block of 32 codes against 32 activations, four 32-bit sums per lane ---- */
 
 LCY_INLINE vi v_dot32(vi low, vi xlow, vi high, vi xhigh) { return v_dot4(v_dot4(v_zero(), low, xlow), high, xhigh); }
-LCY_INLINE vi v_dot32_signed(vi low, vi xlow, vi high, vi xhigh) {
-    return v_dot32(v_xor(low, v_set8(-128)), xlow, v_xor(high, v_set8(-128)), xhigh);
-}
 
 /* ---- many tokens: register g holds codes 4 g .. 4 g + 3 of every row of the tile; x: their activations ---- */
 
@@ -88,12 +67,6 @@ LCY_INLINE vi v_row_signed(vi codes) { return v_xor(codes, v_set8(-128)); }
 LCY_INLINE vi v_dot_rows_signed(vi acc, const vi *codes, int n, const int8_t *x) {
     return v_dot_rows(acc, codes, n, x, 255);
 }
-
-LCY_INLINE int v_run(int most) { (void)most; return 8; }
-LCY_INLINE vi v_part(vi acc, vi codes, vi q) { return v_dot4(acc, codes, q); }
-LCY_INLINE vi v_part_signed(vi acc, vi codes, vi q) { return v_part(acc, codes, q); } /* they were shifted up */
-LCY_INLINE vi v_part_scaled(vi acc, vi part, vi scale) { return v_add32(acc, _mm256_mullo_epi32(part, scale)); }
-LCY_INLINE vi v_widen(vi acc, vi part) { return v_add32(acc, part); }
 
 /* ---- a few tokens: the same side by side, a product waits for the one before it in its sum ---- */
 

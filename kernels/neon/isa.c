@@ -1,17 +1,18 @@
 /*@isa arch=aarch64; rank=20; cflags=; */
-/* NEON, which every aarch64 has: the kernels of kernels/x86/ in pairs of 128-bit registers, conversions, quantizers. */
+/* NEON, which every aarch64 has: the kernels of kernels/x86/ in pairs of 128-bit registers, conversions, quantizers.
+ * Attention is the plain C of kernels/ops/, compiled for this level. */
 #include "lanes.h"
 
 #include "../ops/ops.h"
-#include "../x86/attention.h"
 #include "../x86/floats.h"
+#include "../x86/tables.h"
 #include "convert.h"
 #include "products.h"
 #include "quantize.h"
 
 static void fill(lcy_kernels *k) {
     fill_ops(k);
-    fill_attention(k);
+    fill_tables(k);
     fill_products(k);
     fill_conversions(k);
     lcy_neon_fill_quantizers(k);

@@ -1,4 +1,4 @@
-/* lanes.h (neon): the 16 lanes that attention sums in, as four registers; kernels/x86/attention.h is written in them. */
+/* lanes.h (neon): 16 lanes as four registers; kernels/x86/floats.h and tables.h are written in them. */
 #ifndef LCY_NEON_LANES_H
 #define LCY_NEON_LANES_H
 
@@ -61,6 +61,14 @@ static inline lanes lanes_through_half(lanes x) {
     return lanes_of_halves(lanes_8to_half(x.a, x.b), lanes_8to_half(x.c, x.d));
 }
 
+/* a * 2^n, n whole and -126 or more */
+static inline float32x4_t lanes_4power(float32x4_t n) {
+    return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127)), 23));
+}
+static inline lanes lanes_scale(lanes x, lanes n) {
+    return lanes_mul(x, (lanes){lanes_4power(n.a), lanes_4power(n.b), lanes_4power(n.c), lanes_4power(n.d)});
+}
+
 /* f16 -> f16 through a table */
 static inline lanes lanes_lookup(const uint16_t *table, lanes x) {
     uint16_t at[16];
@@ -80,13 +88,23 @@ static inline float sum_folded(lanes_folded x) {
     return vaddv_f32(vadd_f32(vget_low_f32(c), vget_high_f32(c)));
 }
 
-/* the sum in double of lanes that are added exactly in any order */
-static inline float64x2_t lanes_4doubles(float32x4_t a) {
-    return vaddq_f64(vcvt_f64_f32(vget_low_f32(a)), vcvt_high_f64_f32(a));
+/* lanes of doubles, two to a register */
+typedef struct { float64x2_t part[8]; } double_lanes;
+
+static inline double_lanes lanes_widen(lanes x) {
+    return (double_lanes){{vcvt_f64_f32(vget_low_f32(x.a)), vcvt_high_f64_f32(x.a),
+                           vcvt_f64_f32(vget_low_f32(x.b)), vcvt_high_f64_f32(x.b),
+                           vcvt_f64_f32(vget_low_f32(x.c)), vcvt_high_f64_f32(x.c),
+                           vcvt_f64_f32(vget_low_f32(x.d)), vcvt_high_f64_f32(x.d)}};
 }
-static inline double lanes_sum_exact(lanes x) {
-    return vaddvq_f64(vaddq_f64(vaddq_f64(lanes_4doubles(x.a), lanes_4doubles(x.b)),
-                                vaddq_f64(lanes_4doubles(x.c), lanes_4doubles(x.d))));
+static inline double_lanes double_lanes_add(double_lanes x, double_lanes y) {
+    for (int i = 0; i < 8; i++) x.part[i] = vaddq_f64(x.part[i], y.part[i]);
+    return x;
+}
+/* of lanes that are added exactly in any order */
+static inline double double_lanes_sum(double_lanes x) {
+    for (int i = 1; i < 8; i++) x.part[0] = vaddq_f64(x.part[0], x.part[i]);
+    return vaddvq_f64(x.part[0]);
 }
 
 #endif

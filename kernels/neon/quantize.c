@@ -1,4 +1,6 @@
-/* quantize.c (neon): the file quantizers, four blocks at a time. A unit of its own, for its registers are single ones. */
+/* quantize.c (neon): the file quantizers, four blocks at a time; those of IQ formats are left to plain C.
+ *
+ * A unit of its own, for its registers are single ones. */
 #include "single.h"
 
 #include "quantize.h"

@@ -24,8 +24,6 @@
 #endif
 #define V_ROWS 8
 #define V_LANES 2
-#define V_ABREAST 1 /* registers of rows and tokens of a tile of many tokens */
-#define V_TILE 4
 #define V_IN_MEMORY(array) ((void)(array)) /* no instruction could use it there */
 
 typedef struct { int32x4_t lo, hi; } vi;
@@ -69,8 +67,6 @@ LCY_INLINE vf v_halves(const uint16_t *p) {
     const float16x8_t h = vreinterpretq_f16_u16(vld1q_u16(p));
     return (vf){vcvt_f32_f16(vget_low_f16(h)), vcvt_high_f32_f16(h)};
 }
-/* 32 bytes to every pair of lanes */
-LCY_INLINE vi v_same32(const void *p) { return v_load(p); }
 
 /* ---- integers ---- */
 
@@ -80,16 +76,8 @@ LCY_INLINE vi v_zero(void) { return v_set32(0); }
 LCY_INLINE vi v_set8(int c) { const int32x4_t a = v_of_s8(vdupq_n_s8((int8_t)c)); return (vi){a, a}; }
 LCY_INLINE vi v_and(vi a, vi b) { return (vi){vandq_s32(a.lo, b.lo), vandq_s32(a.hi, b.hi)}; }
 LCY_INLINE vi v_or(vi a, vi b) { return (vi){vorrq_s32(a.lo, b.lo), vorrq_s32(a.hi, b.hi)}; }
-LCY_INLINE vi v_xor(vi a, vi b) { return (vi){veorq_s32(a.lo, b.lo), veorq_s32(a.hi, b.hi)}; }
 /* (a & mask) | b */
 LCY_INLINE vi v_and_or(vi a, vi mask, vi b) { return v_or(v_and(a, mask), b); }
-LCY_INLINE vi v_andnot(vi a, vi b) { return (vi){vbicq_s32(b.lo, a.lo), vbicq_s32(b.hi, a.hi)}; }
-LCY_INLINE vi v_mul16(vi a, vi b) {
-    return (vi){v_of_s16(vmulq_s16(v_s16(a.lo), v_s16(b.lo))), v_of_s16(vmulq_s16(v_s16(a.hi), v_s16(b.hi)))};
-}
-LCY_INLINE vi v_add8(vi a, vi b) {
-    return (vi){v_of_s8(vaddq_s8(v_s8(a.lo), v_s8(b.lo))), v_of_s8(vaddq_s8(v_s8(a.hi), v_s8(b.hi)))};
-}
 LCY_INLINE vi v_sub8(vi a, vi b) {
     return (vi){v_of_s8(vsubq_s8(v_s8(a.lo), v_s8(b.lo))), v_of_s8(vsubq_s8(v_s8(a.hi), v_s8(b.hi)))};
 }
@@ -108,23 +96,11 @@ LCY_INLINE vi v_sra32(vi a, int n) {
     const int32x4_t by = vdupq_n_s32(n);
     return (vi){a.lo >> by, a.hi >> by};
 }
-LCY_INLINE vi v_sra16(vi a, int n) {
-    const int16x8_t by = vdupq_n_s16((int16_t)n);
-    return (vi){v_of_s16(v_s16(a.lo) >> by), v_of_s16(v_s16(a.hi) >> by)};
-}
 LCY_INLINE vi v_shr32_by(vi a, vi n) {
     return (vi){v_of_u32(v_u32(a.lo) >> v_u32(n.lo)), v_of_u32(v_u32(a.hi) >> v_u32(n.hi))};
 }
-/* pair k of lanes is shifted by first + k * step */
-LCY_INLINE vi v_shr32_halves(vi a, int first, int step) { (void)step; return v_shr32(a, first); }
 LCY_INLINE vi v_shuffle8(vi table, vi index) {
     return (vi){v_of_u8(vqtbl1q_u8(v_u8(table.lo), v_u8(index.lo))), v_of_u8(vqtbl1q_u8(v_u8(table.hi), v_u8(index.hi)))};
-}
-LCY_INLINE vi v_unpack_low8(vi a, vi b) {
-    return (vi){v_of_s8(vzip1q_s8(v_s8(a.lo), v_s8(b.lo))), v_of_s8(vzip1q_s8(v_s8(a.hi), v_s8(b.hi)))};
-}
-LCY_INLINE vi v_unpack_high8(vi a, vi b) {
-    return (vi){v_of_s8(vzip2q_s8(v_s8(a.lo), v_s8(b.lo))), v_of_s8(vzip2q_s8(v_s8(a.hi), v_s8(b.hi)))};
 }
 
 LCY_INLINE int32_t v_sum_bytes32(const int8_t *p) {
@@ -137,13 +113,7 @@ LCY_INLINE vi v_bytes_if(vi a, vi bits, vi c) {
                 v_of_u8(vandq_u8(vtstq_u8(v_u8(a.hi), v_u8(bits.hi)), v_u8(c.hi)))};
 }
 
-/* pairs: s8 a * s8 b, two products added, 16 bits; s16 a * s16 b, two products added to acc, 32 bits */
-LCY_INLINE int32x4_t v_pairs8_one(int8x16_t a, int8x16_t b) {
-    return v_of_s16(vpaddq_s16(vmull_s8(vget_low_s8(a), vget_low_s8(b)), vmull_high_s8(a, b)));
-}
-LCY_INLINE vi v_pairs8(vi a, vi b) {
-    return (vi){v_pairs8_one(v_s8(a.lo), v_s8(b.lo)), v_pairs8_one(v_s8(a.hi), v_s8(b.hi))};
-}
+/* pairs: s16 a * s16 b, two products added to acc, 32 bits */
 LCY_INLINE int32x4_t v_pairs16_one(int16x8_t a, int16x8_t b) {
     return vpaddq_s32(vmull_s16(vget_low_s16(a), vget_low_s16(b)), vmull_high_s16(a, b));
 }
@@ -162,7 +132,6 @@ LCY_INLINE vi v_dot4(vi acc, vi a, vi b) {
     return (vi){vdotq_s32(acc.lo, v_s8(a.lo), v_s8(b.lo)), vdotq_s32(acc.hi, v_s8(a.hi), v_s8(b.hi))};
 }
 LCY_INLINE vi v_dot32(vi low, vi xlow, vi high, vi xhigh) { return v_dot4(v_dot4(v_zero(), low, xlow), high, xhigh); }
-LCY_INLINE vi v_dot32_signed(vi low, vi xlow, vi high, vi xhigh) { return v_dot32(low, xlow, high, xhigh); }
 
 /* ---- many tokens: register g holds codes 4 g .. 4 g + 3 of every row of the tile; x: their activations ---- */
 
@@ -187,14 +156,6 @@ LCY_INLINE vi v_dot_rows(vi acc, const vi *codes, int n, const int8_t *x, int mo
     return acc;
 }
 
-/* A part adds products of codes and activations, in 32 bits, from wherever it starts, over any number of groups. Codes
- * that their scales have been folded into lie between -124 and 128: one less is a signed byte. */
-#define V_STARTS 1
-#define V_FOLDED_OFFSET -1
-LCY_INLINE int v_run(int most) { (void)most; return 8; }
-LCY_INLINE vi v_part(vi acc, vi codes, vi q) { return v_dot4(acc, codes, q); }
-LCY_INLINE vi v_widen(vi acc, vi part) { return v_add32(acc, part); }
-
 #else
 
 /* n registers a[i] * b[i] added in 16 bits, then four neighbours to 32 */
@@ -213,20 +174,11 @@ LCY_INLINE int32x4_t v_dot32_one(int8x16_t low, int8x16_t xlow, int8x16_t high, 
     p = vmlal_high_s8(vmlal_s8(p, vget_low_s8(high), vget_low_s8(xhigh)), high, xhigh);
     return vpaddlq_s16(p);
 }
-LCY_INLINE int32x4_t v_dot32_signed_one(int8x16_t low, int8x16_t xlow, int8x16_t high, int8x16_t xhigh) {
-    const int16x8_t p = vmlal_high_s8(vmull_s8(vget_low_s8(low), vget_low_s8(xlow)), low, xlow);
-    const int16x8_t q = vmlal_high_s8(vmull_s8(vget_low_s8(high), vget_low_s8(xhigh)), high, xhigh);
-    return vpadalq_s16(vpaddlq_s16(p), q);
-}
 
-/* codes up to 31: four products fit 16 bits; signed codes: two */
+/* codes up to 31: four products fit 16 bits */
 LCY_INLINE vi v_dot32(vi low, vi xlow, vi high, vi xhigh) {
     return (vi){v_dot32_one(v_s8(low.lo), v_s8(xlow.lo), v_s8(high.lo), v_s8(xhigh.lo)),
                 v_dot32_one(v_s8(low.hi), v_s8(xlow.hi), v_s8(high.hi), v_s8(xhigh.hi))};
-}
-LCY_INLINE vi v_dot32_signed(vi low, vi xlow, vi high, vi xhigh) {
-    return (vi){v_dot32_signed_one(v_s8(low.lo), v_s8(xlow.lo), v_s8(high.lo), v_s8(xhigh.lo)),
-                v_dot32_signed_one(v_s8(low.hi), v_s8(xlow.hi), v_s8(high.hi), v_s8(xhigh.hi))};
 }
 
 /* ---- many tokens: register g holds codes 4 g .. 4 g + 3 of every row of the tile; x: their activations ---- */
@@ -248,25 +200,11 @@ LCY_INLINE vi v_dot_rows(vi acc, const vi *codes, int n, const int8_t *x, int mo
     return acc;
 }
 
-/* A part adds products of codes and activations; in pairs of 16 bits, from 0, over as many groups as cannot overflow. */
-#define V_STARTS 0
-#define V_FOLDED_OFFSET 0
-LCY_INLINE int v_run(int most) { return most <= 15 ? 8 : most <= 31 ? 4 : most <= 63 ? 2 : 1; }
-LCY_INLINE vi v_part(vi acc, vi codes, vi q) {
-    const vi p = v_pairs8(codes, q);
-    return (vi){v_of_s16(vaddq_s16(v_s16(acc.lo), v_s16(p.lo))), v_of_s16(vaddq_s16(v_s16(acc.hi), v_s16(p.hi)))};
-}
-LCY_INLINE vi v_widen(vi acc, vi part) {
-    return (vi){vpadalq_s16(acc.lo, v_s16(part.lo)), vpadalq_s16(acc.hi, v_s16(part.hi))};
-}
-
 #endif
 
 LCY_INLINE vi v_scaled_sum(vi acc, vi sum, vi scale) {
     return (vi){vmlaq_s32(acc.lo, sum.lo, scale.lo), vmlaq_s32(acc.hi, sum.hi, scale.hi)};
 }
-LCY_INLINE vi v_part_signed(vi acc, vi codes, vi q) { return v_part(acc, codes, q); }
-LCY_INLINE vi v_part_scaled(vi acc, vi part, vi scale) { return v_scaled_sum(acc, v_widen(v_zero(), part), scale); }
 
 /* The same times a scale per row; scale: what v_row_scale made of a register of 32-bit scales */
 LCY_INLINE vi v_row_scale(vi scale) { return scale; }
@@ -309,9 +247,6 @@ LCY_INLINE int32x4_t v_high64_one(int32x4_t a, int32x4_t b) { return vreinterpre
 LCY_INLINE vi v_low64(vi a, vi b) { return (vi){v_low64_one(a.lo, b.lo), v_low64_one(a.hi, b.hi)}; }
 LCY_INLINE vi v_high64(vi a, vi b) { return (vi){v_high64_one(a.lo, b.lo), v_high64_one(a.hi, b.hi)}; }
 
-/* s[i]: what each lane of registers 4 i .. 4 i + 3 sums to -> the sum of each register, in order */
-LCY_INLINE vi v_sum_lanes(const vi s[2]) { return (vi){vaddq_s32(s[0].lo, s[0].hi), vaddq_s32(s[1].lo, s[1].hi)}; }
-
 /* ---- floats ---- */
 
 LCY_INLINE vf v_setf(float x) { const float32x4_t a = vdupq_n_f32(x); return (vf){a, a}; }
@@ -322,20 +257,6 @@ LCY_INLINE vf v_addf(vf a, vf b) { return (vf){vaddq_f32(a.lo, b.lo), vaddq_f32(
 LCY_INLINE vf v_subf(vf a, vf b) { return (vf){vsubq_f32(a.lo, b.lo), vsubq_f32(a.hi, b.hi)}; }
 LCY_INLINE vf v_fma(vf a, vf b, vf c) { return (vf){vfmaq_f32(c.lo, a.lo, b.lo), vfmaq_f32(c.hi, a.hi, b.hi)}; }
 LCY_INLINE vf v_fnma(vf a, vf b, vf c) { return (vf){vfmsq_f32(c.lo, a.lo, b.lo), vfmsq_f32(c.hi, a.hi, b.hi)}; }
-
-/* lanes from..to - 1 of a register */
-typedef struct { int from, to; } v_some;
-LCY_INLINE v_some v_some_of(int from, int to) { return (v_some){from, to}; }
-LCY_INLINE vf v_load_some(const float *p, v_some m) {
-    float all[V_ROWS] = {0};
-    memcpy(all + m.from, p + m.from, (size_t)(m.to - m.from) * sizeof(float));
-    return v_loadf(all);
-}
-LCY_INLINE void v_store_some(float *p, vf a, v_some m) {
-    float all[V_ROWS];
-    v_storef(all, a);
-    memcpy(p + m.from, all + m.from, (size_t)(m.to - m.from) * sizeof(float));
-}
 
 LCY_INLINE void v_transpose4(float32x4_t a[4]) {
     const float32x4_t p = vtrn1q_f32(a[0], a[1]), q = vtrn2q_f32(a[0], a[1]);

@@ -18,34 +18,4 @@ LCY_INLINE void v_rows_iq4_nl(vi out[8], const v_tile *b) { v_rows_of_curve(out,
 static const v_format32 v_iq4_nl = {18, 255, V_SIGNED_OFFSET, 1, 0, 0, 0, v_codes_iq4_nl, v_rows_iq4_nl};
 V_MATMUL32(iq4_nl)
 
-/* A short row in its format's own order: 8 lanes of 4 neighbouring weights for even blocks, 8 for odd ones. */
-static inline float short_iq4_nl(int64_t k, const lcy_block_iq4_nl *w, const lcy_block_q8_0 *x) {
-    const __m256i curve = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)lcy_iq_curve));
-    __m256 acc[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
-    float lane[8];
-    for (int64_t b = 0; b < k / 32; b++, w++, x++) {
-        const __m128i both = _mm_loadu_si128((const __m128i *)w->qs);
-        const __m256i apart = _mm256_inserti128_si256(_mm256_castsi128_si256(both), _mm_srli_epi16(both, 4), 1);
-        const __m256i value = _mm256_shuffle_epi8(curve, _mm256_and_si256(apart, _mm256_set1_epi8(15)));
-        const __m256i signs = _mm256_sign_epi8(_mm256_loadu_si256((const __m256i *)x->q), value);
-        const __m256i fours = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_abs_epi8(value), signs), _mm256_set1_epi16(1));
-        const float d = lcy_f16_to_f32(w->d) * lcy_f16_to_f32(x->d);
-        acc[b % 2] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(fours), _mm256_set1_ps(d), acc[b % 2]);
-    }
-    _mm256_storeu_ps(lane, _mm256_add_ps(acc[0], acc[1]));
-    return lcy_sum8(lane);
-}
-
-static void V_NAME(matmul_iq4_nl_any)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride, const void *x,
-                                      int64_t x_stride, float *out, int64_t out_stride) {
-    if (k >= LCY_SHORT_ROW) {
-        V_NAME(matmul_iq4_nl)(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);
-        return;
-    }
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t t = 0; t < tokens; t++)
-            out[t * out_stride + r] = short_iq4_nl(k, (const void *)((const uint8_t *)w + r * w_stride),
-                                                   (const void *)((const uint8_t *)x + t * x_stride));
-}
-
 #endif

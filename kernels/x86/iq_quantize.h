@@ -1,4 +1,5 @@
-/* iq_quantize.h (x86): the quantizers of the IQ formats for V_ROWS blocks at once. Part of quantize.h. */
+/* iq_quantize.h (x86): the quantizers of the IQ formats for V_ROWS blocks at once, in 256-bit
+ * registers or wider; quantize.h has the others. */
 #ifndef LCY_X86_IQ_QUANTIZE_H
 #define LCY_X86_IQ_QUANTIZE_H
 
@@ -14,6 +15,7 @@
 #include "../formats/iq4_xs.h"
 #include "iq_fit.h"
 #include "iq_ternary.h"
+#include "quantize.h"
 
 /* ---- IQ4 ---- */
 

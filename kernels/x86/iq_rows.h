@@ -8,7 +8,7 @@
 #define LCY_X86_IQ_ROWS_H
 
 #include "iq.h"
-#include "iq4_nl.h"
+#include "iq4_nl_short.h"
 #include "iq_many.h"
 #include "short.h"
 #if V_PANELS

@@ -448,8 +448,6 @@ static lcy_status V_NAME(quantize_f16)(int64_t rows, int64_t n, void *y, const f
     return LCY_OK;
 }
 
-#include "iq_quantize.h"
-
 static void fill_quantizers(lcy_kernels *k) {
     k->quantize[LCY_F16] = V_NAME(quantize_f16);
     k->quantize[LCY_Q4_0] = V_NAME(quantize_q4_0);
@@ -462,7 +460,6 @@ static void fill_quantizers(lcy_kernels *k) {
     k->quantize[LCY_Q4_K] = V_NAME(quantize_q4_k);
     k->quantize[LCY_Q5_K] = V_NAME(quantize_q5_k);
     k->quantize[LCY_Q6_K] = V_NAME(quantize_q6_k);
-    fill_iq_quantizers(k);
 }
 
 #endif

@@ -15,7 +15,7 @@
 
 #include "kernels.h"
 
-enum { RUN_TABLES, RUN_MATMUL, RUN_CONVERT, RUN_QUANTIZE, RUN_NORM, RUN_SILU, RUN_SOFTMAX, RUN_ATTEND, RUN_FLASH };
+enum { RUN_TABLES, RUN_MATMUL, RUN_CONVERT, RUN_QUANTIZE, RUN_NORM, RUN_SILU, RUN_SOFTMAX };
 enum { IS_INTEGER, IS_FLOAT, IS_READ, IS_WRITTEN, IS_NULL }; /* of an argument */
 enum { MOST_ARGUMENTS = 12, MARGIN = 64, PATTERN = 0xA5, TOUCHED = -1000 };
 
@@ -91,12 +91,6 @@ static int64_t run(uint32_t what, any_fn f, const argument a[], void *const p[])
         return 0;
     case RUN_SOFTMAX:
         ((lcy_softmax_fn)f)(N(0), p[1], float_of(a[2]), p[3]);
-        return 0;
-    case RUN_ATTEND:
-        ((lcy_kq_fn)f)(N(0), N(1), p[2], p[3], N(4), p[5], p[6]);
-        return 0;
-    case RUN_FLASH:
-        ((lcy_flash_fn)f)(N(0), N(1), p[2], p[3], N(4), p[5], N(6), p[7], float_of(a[8]), p[9]);
         return 0;
     default:
         give_up("an unknown request");

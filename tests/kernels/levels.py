@@ -31,11 +31,11 @@ def own(field):
 
 
 def own_operations():
-    """A test parameter (level, table) for each level that has operations of its own."""
+    """A test parameter (level, table) for each level that has operations of its own, of those that every machine offers."""
     found = []
     for machine in MACHINES:
         def addresses(table):
-            return [lcy.address(lcy.operation(table, name)) for name in lcy.OPERATIONS]
+            return [lcy.address(lcy.operation(table, name)) for name in remote.OPERATIONS]
 
         for (_, below), (level, table) in zip(machine, machine[1:]):
             if addresses(below) != addresses(table):

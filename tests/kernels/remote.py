@@ -21,7 +21,7 @@ EMULATOR = "qemu-aarch64"
 NEEDED = {"avxvnni": 1 << 3 | 1 << 4}  # what stands in for a level needs LCY_CPU_..., here AVX512 and AVX512_VNNI
 # The least processor of the emulator's that has the level: what it does not know ends the server.
 PROCESSORS = {"reference": "cortex-a53", "neon": "cortex-a53", "dotprod": "neoverse-n1", "i8mm": "max"}
-TABLES, MATMUL, CONVERT, QUANTIZE, NORM, SILU, SOFTMAX, ATTEND, FLASH = range(9)
+TABLES, MATMUL, CONVERT, QUANTIZE, NORM, SILU, SOFTMAX = range(7)
 INTEGER, FLOAT, READ, WRITTEN, NULL = range(5)
 TOUCHED = -1000
 TABLE_BYTES = 65537 * 2 * 2
@@ -161,36 +161,8 @@ def softmax(n, x, scale, tables):
     return n, written(x, 4 * n), float(scale), read(tables, TABLE_BYTES)
 
 
-def cache_bytes(d, n, cells, stride, size):
-    """Bytes of the cache's rows up to the last one that `cells` names; `size`: of an element."""
-    last = max(np.frombuffer(ctypes.string_at(cells, 4 * n), np.int32), default=-1)
-    return rows_of(int(last) + 1, stride, d * size)
-
-
-def kq_of(size):
-    def arguments(d, n, cells, k, stride, q, out):
-        return (d, n, read(cells, 4 * n), read(k, cache_bytes(d, n, cells, stride, size)), stride, read(q, 4 * d),
-                written(out, 4 * n))
-    return arguments
-
-
-def pv_of(size):
-    def arguments(d, n, cells, v, stride, p, out):
-        return (d, n, read(cells, 4 * n), read(v, cache_bytes(d, n, cells, stride, size)), stride, read(p, 4 * n),
-                written(out, 4 * d))
-    return arguments
-
-
-def flash_f16(d, n, cells, k, k_stride, v, v_stride, q, scale, out):
-    return (d, n, read(cells, 4 * n), read(k, cache_bytes(d, n, cells, k_stride, 2)), k_stride,
-            read(v, cache_bytes(d, n, cells, v_stride, 2)), v_stride, read(q, 4 * d), float(scale), written(out, 4 * d))
-
-
-OPERATIONS = {
-    "rms_norm": (NORM, rms_norm), "silu_mul": (SILU, silu_mul), "softmax": (SOFTMAX, softmax),
-    "kq_f16": (ATTEND, kq_of(2)), "kq_f32": (ATTEND, kq_of(4)), "pv_f16": (ATTEND, pv_of(2)),
-    "pv_f32": (ATTEND, pv_of(4)), "flash_f16": (FLASH, flash_f16),
-}
+# Attention is missing: its kernels take structures with addresses inside, and no level here has such kernels of its own.
+OPERATIONS = {"rms_norm": (NORM, rms_norm), "silu_mul": (SILU, silu_mul), "softmax": (SOFTMAX, softmax)}
 
 
 class Table:

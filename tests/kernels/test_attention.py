@@ -10,7 +10,7 @@ from lcy import guarded, operation, pointer
 from levels import NATIVE, PLAIN
 
 REFERENCE = PLAIN
-LEVELS = NATIVE[1:]
+LEVELS = NATIVE[1:]  # other processes' levels have the plain C of kernels/ops/, or what a native level has
 HEADS = (8, 16, 20, 32, 40, 64, 80, 96, 128, 192, 256)
 PACKED = ("q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "iq4_nl")
 COUNTS = (1, 2, 15, 16, 17, 31, 33, 100, 128, 129, 300)

@@ -18,7 +18,7 @@ VENV    = .venv/bin/python
 SOURCES = $(shell find kernels llamacy -name '*.[ch]' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi') setup.py
 ASAN    = build/asan
 CROSS   = aarch64-linux-gnu
-TREE    = bin convert.py convert-hf-to-gguf.py docs kernels llamacy prompts pyproject.toml setup.py tests Makefile README.md .ci
+TREE    = bin convert.py convert-hf-to-gguf.py docs kernels llamacy prompts pyproject.toml setup.py tests tools Makefile README.md .ci
 
 # install,PLACE: what pyproject.toml lists at PLACE, into .venv; the list becomes the target
 install = $(VENV) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))$(1), sep="\n")' > $@ && \

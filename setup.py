@@ -294,5 +294,5 @@ if __name__ == "__main__":
     version = re.search(r'__version__ = "(.+)"', Path("llamacy/__init__.py").read_text())[1]
     setup(version=version, license="MIT", include_package_data=False,
           packages=find_packages(include=["llamacy", "llamacy.*"]),
-          package_data={"llamacy": ["py.typed"], "llamacy.server": ["web/*", "web/page/*"]},
+          package_data={"llamacy": ["py.typed", "models/*.gguf"], "llamacy.server": ["web/*", "web/page/*"]},
           ext_modules=list(extensions()), cmdclass={"build_ext": Build, "kernel_server": KernelServer})

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar, Unpack, overload
 from weakref import WeakSet
 
+from ..cli import bundled
 from ..cli.buildinfo import default_threads
 from ..sampling import Mt19937, Sampler
 from ..sampling.params import RANDOM_SEED
@@ -32,7 +33,7 @@ IGNORED = ("vocab_only", "numa", "tokenizer", "draft_model", "low_vram", "f16_kv
 class Llama:
     """A model with a context. Methods, defaults and the shapes of answers are those of llama-cpp-python 0.2.70.
 
-    model_path       a GGUF file; of a split model the first part
+    model_path       a GGUF file; of a split model the first part; "bundled": the small one that comes with llamacy
     n_ctx            tokens; 0: what the model was trained for.  n_batch: tokens of a prompt that are computed at once
     n_threads        None: one per physical core
     seed             of the random numbers; -1 or 0xFFFFFFFF: another one each time
@@ -74,7 +75,7 @@ class Llama:
             "yarn_orig_ctx": yarn_orig_ctx, "yarn_ext_factor": yarn_ext_factor, "yarn_attn_factor": yarn_attn_factor,
             "yarn_beta_fast": yarn_beta_fast, "yarn_beta_slow": yarn_beta_slow, "type_k": CACHE_TYPES.get(type_k, type_k),
             "type_v": CACHE_TYPES.get(type_v, type_v)}
-        self._model: Any = Model(self.model_path, use_mmap=use_mmap and lora_path is None, use_mlock=use_mlock,
+        self._model: Any = Model(bundled.path(self.model_path), use_mmap=use_mmap and lora_path is None, use_mlock=use_mlock,
                                  overrides=overrides(kv_overrides), log=log)
         if lora_path is not None:
             self._model.apply_lora(lora_path, lora_scale, base_path=lora_base, log=log)

@@ -59,6 +59,7 @@ def parse(argv):
         if not request.combine:
             scan(request.params, shared)
             finish(request.params)
+            request.params.model_named = True      # a matrix of a model that nobody asked for is of no use
         return request
     except Done as answer:
         status, stderr = 0, answer.stderr

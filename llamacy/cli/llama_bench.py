@@ -5,7 +5,7 @@ import sys
 from time import perf_counter_ns
 
 from ..errors import LlamacyError
-from . import interrupt
+from . import bundled, interrupt
 from .console import write_all
 from .log import write_stderr
 
@@ -76,7 +76,7 @@ class Loaded:
                 if self.model is not None:
                     self.model.close()
                 self.key, self.model = None, None
-                self.model = Model(case.model, use_mmap=bool(case.use_mmap), log=self.log)
+                self.model = Model(bundled.path(case.model), use_mmap=bool(case.use_mmap), log=self.log)
                 self.key = key
         except OSError as error:
             raise Failed(f"failed to load model '{case.model}': {error.strerror or error}") from None

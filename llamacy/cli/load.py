@@ -3,8 +3,8 @@
 import os
 
 from ..errors import LlamacyError
+from . import bundled
 from .log import write_stderr
-from .options import MODEL
 
 # Settings that the engine calls as the command line does.
 SAME_NAME = ("n_ctx", "n_batch", "n_ubatch", "n_threads", "flash_attn", "rope_freq_base", "rope_freq_scale",
@@ -41,10 +41,11 @@ def load_model(params, log):
 
 def _model(params, log):
     from ..engine import Model
+    bundled.settle(params, log)
     name = os.fsencode(params.model)
     try:
         _refuse_download(params)
-        return Model(params.model, use_mmap=params.use_mmap, use_mlock=params.use_mlock,
+        return Model(bundled.path(params.model), use_mmap=params.use_mmap, use_mlock=params.use_mlock,
                      check_tensors=params.check_tensors, overrides=params.overrides, log=log.tee)
     except DownloadNeeded as error:
         write_stderr(b"%s\n" % str(error).encode())
@@ -52,8 +53,6 @@ def _model(params, log):
         log.tee(b"llama_model_load: error loading model: %s\n\nllama_load_model_from_file: failed to load model\n"
                 % _load_reason(error, name))
     write_stderr(b"llama_init_from_gpt_params: error: failed to load model '%s'\n" % name)
-    if params.model == MODEL and not os.path.exists(MODEL):
-        log.tee(b"main: no model was named and there is none at the default place: name one with -m FILE\n")
     raise LoadError
 
 

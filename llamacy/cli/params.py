@@ -150,6 +150,7 @@ def finish(params):
     """What can only be said when all flags are known."""
     if params.prompt_cache_all and (params.interactive or params.interactive_first or params.instruct):
         raise Usage("error: --prompt-cache-all not supported in interactive mode yet\n")
+    params.model_named = bool(params.model or params.hf_repo or params.model_url)
     params.model = model_path(params)
     if params.escape:
         for field in ("prompt", "input_prefix", "input_suffix", "cfg_negative_prompt"):

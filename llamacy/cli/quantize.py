@@ -7,7 +7,7 @@ from time import perf_counter
 import _signal
 
 from ..errors import LlamacyError, UsageError, one_line
-from . import interrupt
+from . import bundled, interrupt
 from .console import write_all
 from .log import write_stderr
 from .quantize_params import ShowUsage, parse_options, parse_positionals
@@ -115,7 +115,7 @@ def _convert(request, imatrix):
     from ..quantize import metadata, plan, report, rewrite
     from ..quantize.model import Facts
     settings = request.settings()
-    with GGUFFile(request.input) as gguf:
+    with GGUFFile(bundled.path(request.input)) as gguf:
         ModelReport(gguf, write_stderr).metadata()
         paths = rewrite.output_paths(gguf, settings, request.output)
         rewrite.check_paths(gguf, paths, [request.imatrix] if request.imatrix else [])

@@ -190,6 +190,7 @@ ACTIONS = {
 
 
 def finish(params):
+    params.model_named = bool(params.model or params.hf_repo or params.model_url)
     params.model = model_path(params)
     if params.alias == "unknown":
         params.alias = params.model

@@ -4,7 +4,7 @@ import os
 import sys
 
 from ..errors import LlamacyError, one_line
-from . import interrupt
+from . import bundled, interrupt
 from .console import write_all
 from .log import write_stderr
 
@@ -27,7 +27,7 @@ def main(argv):
     if len(argv) < 3 or argv[1].startswith("-"):
         write_all(1, USAGE % os.fsencode(argv[0] if argv else "tokenize"))
         return 1
-    path, prompt = argv[1], os.fsencode(argv[2])
+    path, prompt = bundled.path(argv[1]), os.fsencode(argv[2])
     try:
         vocab = read_vocab(path, write_stderr)
         tokens = vocab.tokenize(prompt, True, True)

@@ -41,11 +41,24 @@ def test_missing_model(fail):
     assert stderr.endswith(BLOCK % (b"llama_model_loader: failed to load model from no such.gguf", b"no such.gguf"))
 
 
-def test_no_model_named(fail):
-    lines = fail("-p", "x").decode().split("\n")
-    assert lines[-4:] == ["llama_init_from_gpt_params: error: failed to load model 'models/7B/ggml-model-f16.gguf'",
-                          "main: no model was named and there is none at the default place: name one with -m FILE",
-                          "main: error: unable to load model", ""]
+def test_no_model_named(run_main, tmp_path):
+    done = run_main("-p", "Once upon a time", "-n", "20", "--temp", "0")
+    told = b"llama_init_from_gpt_params: no model was named and models/7B/ggml-model-f16.gguf does not exist: " \
+           b"using the bundled one (-m FILE names another)\n"
+    assert done.returncode == 0 and done.stderr.count(told) == 1 and b"error" not in done.stderr
+    assert re.fullmatch(r"<s> Once upon a time[\w ,.\"'?!]{20,}", done.stdout.decode())
+    named = run_main("-m", "bundled", "-p", "Once upon a time", "-n", "20", "--temp", "0")
+    assert (named.returncode, named.stdout) == (0, done.stdout) and b"no model was named" not in named.stderr
+
+
+def test_the_default_place_goes_before_the_bundled_model(fail, run_main, random_256, tmp_path):
+    place = tmp_path / "models" / "7B" / "ggml-model-f16.gguf"
+    assert fail("-m", "models/7B/ggml-model-f16.gguf").endswith(b"main: error: unable to load model\n")
+    place.parent.mkdir(parents=True)
+    place.symlink_to(random_256)
+    (tmp_path / "bundled").symlink_to(random_256)
+    plain, named = run_main("-p", "x", "-n", "4", "--temp", "0"), run_main("-m", "bundled", "-p", "x", "-n", "4", "--temp", "0")
+    assert plain.returncode == 0 and b"no model was named" not in plain.stderr and plain.stdout == named.stdout
 
 
 def test_name_that_is_not_utf8(fail, tmp_path):

@@ -103,6 +103,15 @@ def test_model_that_is_not_there(tmp_path):
     assert done.stderr.endswith(b"llama_init_from_gpt_params: error: failed to load model 'nothing.gguf'\n")
 
 
+def test_no_model_named(start):
+    process, port, _ = start("--port", 0)
+    answer = post(port, "/completion", {"prompt": "Once upon a time", "n_predict": 8, "temperature": 0})
+    assert answer["content"].startswith(", ") and answer["tokens_predicted"] == 8 and answer["model"] == "bundled"
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=10)
+    assert stderr.count("no model was named and models/7B/ggml-model-f16.gguf does not exist: using the bundled one") == 1
+
+
 def test_address_that_cannot_be_had(random_256, tmp_path):
     done = subprocess.run([*command("server"), "-m", random_256, "--host", "203.0.113.1", "--port", "1"], cwd=tmp_path,
                           capture_output=True, timeout=60)

@@ -1,6 +1,7 @@
 # make                    ./main ./quantize ./server ./imatrix ./gguf-split; nothing is installed outside this folder
 # make test               the tests          make sanitize   the tests under ASan and UBSan
-# make demo MODEL=FILE    a short story      make bench      what there is to measure
+# make demo               a short story, of the bundled model; MODEL=FILE: of another
+# make bench              what there is to measure
 # make kernel-servers     kernels that this machine cannot load, as programs that `make test` runs (ARM: in qemu-user)
 # make clean              all but .venv      make distclean  .venv too
 # PYTHON=python3.12 make  another Python (3.11 or later) than the first that fits
@@ -82,9 +83,9 @@ bench: all .venv/test-needs
 	@$(VENV) -m tests.bench $(BENCH)
 
 demo:
-	@[ -n "$$MODEL" ] || { echo 'make demo: name a model: make demo MODEL=FILE.gguf' >&2; exit 2; }
 	@$(MAKE) --no-print-directory all
-	@./main -m "$$MODEL" -n 128 -p 'Once upon a time'
+	@if [ -n "$$MODEL" ]; then ./main -m "$$MODEL" -n 128 -p 'Once upon a time'; \
+	else ./main -m bundled -n 200 -p 'Once upon a time' --temp 0.6 -s 1; fi
 
 # The copy has its own extension modules, so this tree's stay as fast as they are. Python itself leaks by design.
 sanitize: .venv/test-needs

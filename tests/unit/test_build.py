@@ -237,10 +237,14 @@ def test_make_names_what_is_missing(tree, lacks, settings, line):
     assert done.returncode == 2 and done.stdout.splitlines()[0] == f"make: missing: {line}", done.stdout
 
 
-def test_make_demo_asks_for_a_model(tree):
-    done = run("make", "demo", cwd=tree)
-    assert done.returncode == 2
-    assert done.stdout.startswith("make demo: name a model: make demo MODEL=FILE.gguf\n")
+@pytest.mark.parametrize("model", [None, "my model.gguf"])
+def test_make_demo_tells_a_story(tree, model):
+    """Of the bundled model, or of MODEL, whatever its name holds."""
+    (tree / "main").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    (tree / "main").chmod(0o755)
+    done = run("make", "demo", "TOOLS=", *([f"MODEL={model}"] if model else []), cwd=tree)
+    assert done.returncode == 0 and f"-m\n{model or 'bundled'}\n-n\n" in done.stdout, done.stdout
+    assert "Once upon a time\n" in done.stdout
 
 
 def test_ci_calls_the_readme_test_command(repo):

@@ -35,6 +35,15 @@ def target():
     return getattr(sys.implementation, "_multiarch", "") or f"{system.machine}-{system.sysname.lower()}"
 
 
+def cpu_name():
+    """The CPU as /proc/cpuinfo calls it; "" where it does not."""
+    for line in _read("/proc/cpuinfo", 16384).splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("model name", "Model", "Processor") and value.strip():
+            return value.strip()
+    return ""
+
+
 def cpu_flags():
     """Words of the first "flags" (Arm: "Features") line of /proc/cpuinfo; empty where there is no such file."""
     for line in _read("/proc/cpuinfo", 16384).splitlines():

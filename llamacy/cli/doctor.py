@@ -77,13 +77,7 @@ def versions():
 
 
 def cpu():
-    name = "unknown"
-    for line in buildinfo._read("/proc/cpuinfo", 16384).splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() in ("model name", "Model", "Processor") and value.strip():
-            name = value.strip()
-            break
-    return {"name": name, "threads": buildinfo.logical_cpus(), "threads_used": buildinfo.default_threads(),
+    return {"name": buildinfo.cpu_name() or "unknown", "threads": buildinfo.logical_cpus(), "threads_used": buildinfo.default_threads(),
             "features": [name for name, there in buildinfo.features().items() if there]}
 
 

@@ -40,8 +40,9 @@ class Failed(LlamacyError):
 
 def _measure(request):
     """[Result] of all cases; each is printed as soon as it is known. Errors  Failed."""
-    from .llama_bench_output import PRINTERS, Result, cpu_name
-    printer, cpu, results = PRINTERS[request.output](request), cpu_name(), []
+    from .buildinfo import cpu_name
+    from .llama_bench_output import PRINTERS, Result
+    printer, cpu, results = PRINTERS[request.output](request), cpu_name() or os.uname().machine, []
     loaded = Loaded(write_stderr if request.verbose else lambda line: None)
     _say(printer.head())
     try:

@@ -5,7 +5,6 @@ A printer has head() once, row(result) per result and tail() at the end; each re
 """
 
 import math
-import os
 import time
 
 from .buildinfo import BUILD, COMMIT
@@ -76,19 +75,6 @@ def deviation(values):
         return 0.0
     middle = mean(values)
     return math.sqrt(sum((value - middle) ** 2 for value in values) / (len(values) - 1))
-
-
-def cpu_name():
-    """The CPU as /proc/cpuinfo or macOS calls it; "" if neither does."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-            for line in file:
-                name, _, value = line.partition(":")
-                if name.strip() == "model name":
-                    return value.strip()
-    except OSError:
-        pass
-    return os.uname().machine
 
 
 class Csv:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from llamacy.cli.buildinfo import cpu_name
 from tests.bench.peers import peer_python
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "kernels"))
@@ -74,12 +75,6 @@ def peer_times(python, todo, x, q, seconds):
     return dict(zip(todo, map(float, out.split())))
 
 
-def cpu_name():
-    """What the processor calls itself."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown CPU")
-
-
 def main(argv):
     parser = argparse.ArgumentParser(prog="python -m tests.bench quantizers")
     parser.add_argument("--format", default="all", help="names, comma separated")
@@ -104,7 +99,7 @@ def main(argv):
             todo += [(fmt, own, search) for search in ("plain", "imatrix") if search == "imatrix" or name not in NEEDY]
     theirs = {} if args.no_peer else peer_times(args.peer or peer_python(args.version),
                                                 [(fmt.type, search == "imatrix") for fmt, _, search in todo], x, q, args.seconds)
-    print(f"{cpu_name()}, one thread, ns per weight", flush=True)
+    print(f"{cpu_name() or 'unknown CPU'}, one thread, ns per weight", flush=True)
     for fmt, own, search in todo:
         name, imatrix = fmt.name.decode(), q if search == "imatrix" else None
         base, want = measure(plain.quantize[fmt.type], fmt, x, imatrix, args.seconds)

@@ -7,6 +7,7 @@
 enum {
     V_FEW = 8,
     V_FEW_BLOCKS = 4096, /* tokens x blocks of 32 activations that are prepared at a time */
+    V_SOONER = 8192,     /* bytes by which v_ask asks for a line before it asks again */
 };
 
 LCY_INLINE uint16_t v_half_at(const uint8_t *p) { uint16_t h; memcpy(&h, p, 2); return h; }
@@ -25,6 +26,16 @@ LCY_INLINE void v_copy_halves(v_sides *to, int both, const v_tile *t, int64_t at
     for (int r = 0; r < V_ROWS; r++) {
         s->d[r] = v_half_at(v_tile_row(t, r) + at);
         if (both) s->m[r] = v_half_at(v_tile_row(t, r) + at + 2);
+    }
+}
+
+/* Asks for bytes that the next tile will read. The CPU drops such a request when too many are under way, and a line that
+ * does not come costs more than all this: so each is asked for twice. Into the second-level cache: two tiles are more than
+ * the first holds. */
+LCY_INLINE void v_ask(const uint8_t *p, int bytes) {
+    for (int i = 0; i < bytes; i += 64) {
+        __builtin_prefetch(p + i, 0, 2);
+        __builtin_prefetch(p + V_SOONER + i, 0, 2);
     }
 }
 

@@ -64,7 +64,7 @@ LCY_INLINE void v_block256_few(vi isum[], v_format256 f, int tokens, const v_til
 #pragma GCC unroll 8
     for (int i = 0; i < 8; i++) {
         const int j = f.group(i), before = i ? f.group(i - 1) : -1;
-        for (int p = 0; p < V_ROWS * f.bytes / 8; p += 64) __builtin_prefetch(next + V_ROWS * f.bytes / 8 * i + p, 0, 2);
+        v_ask(next + V_ROWS * f.bytes / 8 * i, V_ROWS * f.bytes / 8);
         if (before < 0 || f.low_at(before) != f.low_at(j)) v_transpose32(low, t, f.low_at(j));
         if (f.high_at && (before < 0 || f.high_at(before) != f.high_at(j))) v_transpose32(high, t, f.high_at(j));
         if (tokens > 4) V_IN_MEMORY(high);

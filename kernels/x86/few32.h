@@ -117,7 +117,7 @@ LCY_INLINE void v_tile32_few(v_format32 f, int tokens, v_tile t, const uint8_t *
         const v_sides *s = ring + b % V_RING;
         vi rows[8];
         if (b + V_AHEAD < x->blocks) v_copy_sides(ring + (b + V_AHEAD) % V_RING, f, &t, V_AHEAD * f.bytes);
-        for (int i = 0; i < V_ROWS * f.bytes; i += 64) __builtin_prefetch(next + i, 0, 2);
+        v_ask(next, V_ROWS * f.bytes);
         next += V_ROWS * f.bytes;
         f.rows(rows, &t);
         if (f.fifth_at) v_add_fifths(rows, s->fifth);

@@ -207,7 +207,7 @@ LCY_INLINE void v_band32(v_format32 f, int64_t k, int64_t rows, int tokens, cons
 #endif
 
 /* many: for V_MANY tokens and more; NULL: bands */
-LCY_INLINE void v_matmul32(v_format32 f, const v_few32_fn few[V_FEW], lcy_matmul_fn many, int64_t k, int64_t rows,
+LCY_INLINE void v_matmul32(v_format32 f, const v_few32_fn few[V_FEW_WIDTHS], lcy_matmul_fn many, int64_t k, int64_t rows,
                            int64_t tokens, const uint8_t *w, int64_t w_stride, const uint8_t *x, int64_t x_stride,
                            float *out, int64_t out_stride) {
     if (f.short_rows && k < LCY_SHORT_ROW) {

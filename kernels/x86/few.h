@@ -6,9 +6,23 @@
 
 enum {
     V_FEW = 8,
+    V_FEW_WIDTHS = 4, /* tiles for 1, 2, 4, 8 tokens */
     V_FEW_BLOCKS = 4096, /* tokens x blocks of 32 activations that are prepared at a time */
     V_SOONER = 8192,     /* bytes by which v_ask asks for a line before it asks again */
 };
+
+/* Tiles are made for 1, 2, 4 and V_FEW tokens: half of the code that one for each number would be. In between the next
+ * one sums its last token again and again, for nobody; what each token gets does not depend on those beside it. */
+LCY_INLINE int v_few_width(int64_t tokens, int64_t fit) {
+    int width = 1;
+    while (width < tokens && width < V_FEW && 2 * width <= fit) width *= 2;
+    return width;
+}
+
+/* the V_ROWS sums of each of `tokens` tokens -> where they belong, the first `keep` of each */
+LCY_INLINE void v_keep_few(float *out, int64_t out_stride, const float sums[V_FEW][V_ROWS], int tokens, int keep) {
+    for (int t = 0; t < tokens; t++) memcpy(out + t * out_stride, sums[t], (size_t)keep * sizeof(float));
+}
 
 LCY_INLINE uint16_t v_half_at(const uint8_t *p) { uint16_t h; memcpy(&h, p, 2); return h; }
 LCY_INLINE uint32_t v_word_at(const uint8_t *p) { uint32_t w; memcpy(&w, p, 4); return w; }

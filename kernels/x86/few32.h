@@ -37,11 +37,13 @@ LCY_INLINE vi v_starts(v_format32 f, const uint8_t *q, int64_t bytes, int64_t bl
     return v_sub32(v_zero(), v_shl32(v_sum_rows(sum[0], sum[1], sum[2], sum[3]), __builtin_ctz((unsigned)f.offset)));
 }
 
-LCY_INLINE void v_prepare_few32(v_few32 *p, v_format32 f, int64_t k, int tokens, const uint8_t *x, int64_t x_stride) {
+/* tokens: places for them; the last of `given` ones takes those that are left */
+LCY_INLINE void v_prepare_few32(v_few32 *p, v_format32 f, int64_t k, int tokens, int given, const uint8_t *x,
+                                int64_t x_stride) {
     const int xbytes = f.has_min ? 36 : 34;
     uint16_t d[V_FEW_BLOCKS + V_ROWS], s[V_FEW_BLOCKS + V_ROWS];
     p->blocks = k / 32;
-    for (int t = 0; t < tokens; t++, x += x_stride) {
+    for (int t = 0; t < tokens; t++, x += t < given ? x_stride : 0) {
         const int64_t at = v_few_at(tokens, t);
         for (int64_t b = 0; b < p->blocks; b++) {
             const uint8_t *block = x + b * xbytes;
@@ -136,22 +138,29 @@ LCY_INLINE void v_tile32_few(v_format32 f, int tokens, v_tile t, const uint8_t *
 
 typedef void (*v_few32_fn)(v_tile t, const uint8_t *next, const v_few32 *x, float *out, int64_t out_stride, int keep);
 
-/* All rows against one to V_FEW tokens; few[n - 1]: the tile for n tokens. */
-LCY_INLINE void v_matmul32_few(v_format32 f, const v_few32_fn few[V_FEW], int64_t k, int64_t rows, int tokens,
+/* All rows against one to V_FEW tokens; few[n]: the tile for 2^n tokens. */
+LCY_INLINE void v_matmul32_few(v_format32 f, const v_few32_fn few[V_FEW_WIDTHS], int64_t k, int64_t rows, int tokens,
                                const uint8_t *w, int64_t w_stride, const uint8_t *x, int64_t x_stride, float *out,
                                int64_t out_stride) {
-    const int64_t fit = V_FEW_BLOCKS / (k / 32);
     const v_tiling all = v_tiling_of(rows, w, w_stride);
     v_few32 p;
-    for (int t = 0; t < tokens;) {
-        const int some = tokens - t < fit ? tokens - t : (int)fit;
-        v_prepare_few32(&p, f, k, some, x + t * x_stride, x_stride);
+    for (int t = 0, some; t < tokens; t += some) {
+        const int width = v_few_width(tokens - t, V_FEW_BLOCKS / (k / 32));
+        const v_few32_fn tile = few[__builtin_ctz((unsigned)width)];
+        float sums[V_FEW][V_ROWS];
+        some = width < tokens - t ? width : tokens - t;
+        v_prepare_few32(&p, f, k, width, some, x + t * x_stride, x_stride);
         for (int64_t i = 0; i < all.tiles; i++) {
             const int64_t r = v_first_row(all, i);
-            few[some - 1](v_tile_of(all, i, 0), w + (r + all.step) * w_stride, &p, out + t * out_stride + r, out_stride,
-                          all.step);
+            const uint8_t *next = w + (r + all.step) * w_stride;
+            float *to = out + t * out_stride + r;
+            if (some == width) {
+                tile(v_tile_of(all, i, 0), next, &p, to, out_stride, all.step);
+            } else {
+                tile(v_tile_of(all, i, 0), next, &p, sums[0], V_ROWS, V_ROWS);
+                v_keep_few(to, out_stride, sums, some, all.step);
+            }
         }
-        t += some;
     }
 }
 
@@ -164,14 +173,9 @@ LCY_INLINE void v_matmul32_few(v_format32 f, const v_few32_fn few[V_FEW], int64_
 #define V_FEW32(name)                                                                                                \
     V_FEW32_TILE(name, 1)                                                                                            \
     V_FEW32_TILE(name, 2)                                                                                            \
-    V_FEW32_TILE(name, 3)                                                                                            \
     V_FEW32_TILE(name, 4)                                                                                            \
-    V_FEW32_TILE(name, 5)                                                                                            \
-    V_FEW32_TILE(name, 6)                                                                                            \
-    V_FEW32_TILE(name, 7)                                                                                            \
     V_FEW32_TILE(name, 8)                                                                                            \
-    static const v_few32_fn V_NAME(few_##name)[V_FEW] = {                                                            \
-        V_NAME(few1_##name), V_NAME(few2_##name), V_NAME(few3_##name), V_NAME(few4_##name),                          \
-        V_NAME(few5_##name), V_NAME(few6_##name), V_NAME(few7_##name), V_NAME(few8_##name)};
+    static const v_few32_fn V_NAME(few_##name)[V_FEW_WIDTHS] = {                                                     \
+        V_NAME(few1_##name), V_NAME(few2_##name), V_NAME(few4_##name), V_NAME(few8_##name)};
 
 #endif

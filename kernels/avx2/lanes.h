@@ -57,11 +57,13 @@ static inline lanes lanes_through_half(lanes a) {
     return lanes_of(_mm256_cvtph_ps(_mm256_cvtps_ph(a.low, 0)), _mm256_cvtph_ps(_mm256_cvtps_ph(a.high, 0)));
 }
 
-/* a * 2^n, n whole and -126 or more */
-static inline __m256 lanes_power8(__m256 n) {
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
+/* of the bits */
+static inline __m256 lanes_shift_left8(__m256 a, int n) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a), n));
 }
-static inline lanes lanes_scale(lanes a, lanes n) { return lanes_mul(a, lanes_of(lanes_power8(n.low), lanes_power8(n.high))); }
+static inline lanes lanes_shift_left(lanes a, int n) {
+    return lanes_of(lanes_shift_left8(a.low, n), lanes_shift_left8(a.high, n));
+}
 
 /* f16 -> f16 through a table of 65537 entries: each gather reads two, the upper one is dropped */
 static inline __m256 lanes_lookup8(const uint16_t *table, __m256 x) {

@@ -8,8 +8,8 @@
 #define LANES_NAME(name) name##_avx512
 #define FLOATS_ROWS 6 /* of a tile of floats.h: the measured best of what fits the registers */
 #define FLOATS_TOKENS 4
-#define KQ_LANES 2 /* of keys.h: registers of keys, query rows */
-#define KQ_ROWS 2
+#define KQ_LANES 1 /* of keys.h: registers of keys, query rows */
+#define KQ_ROWS 4
 #define PV_LANES 4 /* of values.h: registers of channels, query rows */
 #define PV_ROWS 4
 
@@ -35,8 +35,8 @@ static inline lanes lanes_bf16s(const uint16_t *p) {
 /* rounded to f16 and widened again */
 static inline lanes lanes_through_half(lanes a) { return _mm512_cvtph_ps(_mm512_cvtps_ph(a, 0)); }
 
-/* a * 2^n, n whole */
-static inline lanes lanes_scale(lanes a, lanes n) { return _mm512_scalef_ps(a, n); }
+/* of the bits */
+static inline lanes lanes_shift_left(lanes a, int n) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a), n)); }
 
 /* f16 -> f16 through a table of 65537 entries: each gather reads two, the upper one is dropped */
 static inline lanes lanes_lookup(const uint16_t *table, lanes x) {

@@ -3,7 +3,10 @@
  * A tile of keys is turned so that a register holds one channel of 16 keys; the turning is paid once for all query rows.
  * The order of ops/attention.h then is a plain binary tree: with the channels of a block of 64 in the order of their bits
  * reversed (channel 16 j + l: l as the tree of lcy_sum16 takes it, then j), neighbours are added, then pairs, then fours.
- * No sum crosses lanes, and what is left over after whole blocks of 64 is added channel by channel. */
+ * No sum crosses lanes, and what is left over after whole blocks of 64 is added channel by channel.
+ *
+ * Products of halves are exact in f32: one fma gives the sum of two of them, and none has to begin at +0. All that may come
+ * of it is a sum of -0 instead of 0, which is put right at the end. */
 #ifndef LCY_X86_KEYS_H
 #define LCY_X86_KEYS_H
 
@@ -119,27 +122,36 @@ LCY_INLINE scores scores_zero(int rows) {
     return s;
 }
 
-/* One channel of every block: one lane of one accumulator in the order of ops/attention.h. Keys are held in registers for
- * all rows. */
-LCY_INLINE scores scores_of_1(int rows, int64_t d, int64_t blocks, const float *k, const float *q) {
-    scores s = scores_zero(rows);
-    for (int64_t b = 0; b < blocks; b++, k += KEYS, q++) {
-        lanes key[KQ_LANES];
-        for (int i = 0; i < KQ_LANES; i++) {
-            key[i] = lanes_load(k + 16 * i);
-            lanes_hold(&key[i]);
-        }
-        for (int r = 0; r < rows; r++)
-            for (int i = 0; i < KQ_LANES; i++) s.at[r][i] = lanes_fma(key[i], lanes_same(q[r * d]), s.at[r][i]);
+/* a + one channel of the tile's keys; without an a, just that. Keys are held in registers for all rows. */
+LCY_INLINE scores scores_of_channel(int rows, int64_t d, const scores *a, const float *k, const float *q) {
+    scores s;
+    lanes key[KQ_LANES];
+    for (int i = 0; i < KQ_LANES; i++) {
+        key[i] = lanes_load(k + 16 * i);
+        lanes_hold(&key[i]);
     }
+    for (int r = 0; r < rows; r++)
+        for (int i = 0; i < KQ_LANES; i++) {
+            s.at[r][i] = a ? lanes_fma(key[i], lanes_same(q[r * d]), a->at[r][i]) : lanes_mul(key[i], lanes_same(q[r * d]));
+            lanes_hold(&s.at[r][i]);
+        }
+    return s;
+}
+
+/* One channel of every block: one lane of one accumulator in the order of ops/attention.h. */
+LCY_INLINE scores scores_of_1(k_kind kind, int rows, int64_t d, int64_t blocks, const float *k, const float *q) {
+    const scores zero = scores_zero(rows);
+    scores s = scores_of_channel(rows, d, kind == K_HALVES ? NULL : &zero, k, q);
+    for (int64_t b = 1; b < blocks; b++) s = scores_of_channel(rows, d, &s, k + b * KEYS, q + b);
     return s;
 }
 
 /* The tree, a level per function. */
 #define SCORES_OF(n, half)                                                                                           \
-    LCY_INLINE scores scores_of_##n(int rows, int64_t d, int64_t blocks, const float *k, const float *q) {           \
-        const scores a = scores_of_##half(rows, d, blocks, k, q);                                                    \
-        const scores b = scores_of_##half(rows, d, blocks, k + half * blocks * KEYS, q + half * blocks);             \
+    LCY_INLINE scores scores_of_##n(k_kind kind, int rows, int64_t d, int64_t blocks, const float *k, const float *q) { \
+        const scores a = scores_of_##half(kind, rows, d, blocks, k, q);                                              \
+        if (half == 1 && kind == K_HALVES && blocks == 1) return scores_of_channel(rows, d, &a, k + KEYS, q + 1);    \
+        const scores b = scores_of_##half(kind, rows, d, blocks, k + half * blocks * KEYS, q + half * blocks);       \
         return scores_add(rows, a, b);                                                                               \
     }
 SCORES_OF(2, 1)
@@ -147,10 +159,12 @@ SCORES_OF(4, 2)
 SCORES_OF(8, 4)
 SCORES_OF(16, 8)
 
-LCY_INLINE scores scores_of_64(int rows, int64_t d, int64_t blocks, const float *k, const float *q) {
+LCY_INLINE scores scores_of_64(k_kind kind, int rows, int64_t d, int64_t blocks, const float *k, const float *q) {
     scores part[4];
-    for (int i = 0; i < 4; i++) part[i] = scores_of_16(rows, d, blocks, k + i * 16 * blocks * KEYS, q + i * 16 * blocks);
-    return scores_add(rows, scores_add(rows, part[0], part[1]), scores_add(rows, part[2], part[3]));
+    for (int i = 0; i < 4; i++)
+        part[i] = scores_of_16(kind, rows, d, blocks, k + i * 16 * blocks * KEYS, q + i * 16 * blocks);
+    const scores s = scores_add(rows, scores_add(rows, part[0], part[1]), scores_add(rows, part[2], part[3]));
+    return kind == K_HALVES ? scores_add(rows, s, scores_zero(rows)) : s;
 }
 
 /* Channels after whole blocks: products of halves are exact, and added in double. */
@@ -169,7 +183,7 @@ LCY_INLINE lanes add_rest(k_kind kind, int64_t n, lanes sum, const float *k, con
 LCY_INLINE void scores_of_tile(k_kind kind, int rows, int64_t d, int64_t n, const float *tile, const float *q, float *out,
                                int64_t out_stride) {
     const int64_t whole = d & ~(int64_t)63;
-    scores s = whole ? scores_of_64(rows, d, whole / 64, tile, q) : scores_zero(rows);
+    scores s = whole ? scores_of_64(kind, rows, d, whole / 64, tile, q) : scores_zero(rows);
     for (int r = 0; r < rows; r++) {
         float all[KEYS];
         float *const to = n >= KEYS ? out + r * out_stride : all;
@@ -191,6 +205,8 @@ LCY_INLINE void scores_of_keys(k_kind kind, int64_t d, int64_t n, const lcy_head
         turn_keys(kind, d, i, n, k, tile);
         for (; r + KQ_ROWS <= rows; r += KQ_ROWS)
             scores_of_tile(kind, KQ_ROWS, d, n - i, tile, turned + r * d, out + r * out_stride + i, out_stride);
+        for (; KQ_ROWS > 2 && r + 2 <= rows; r += 2)
+            scores_of_tile(kind, 2, d, n - i, tile, turned + r * d, out + r * out_stride + i, out_stride);
         for (; r < rows; r++) scores_of_tile(kind, 1, d, n - i, tile, turned + r * d, out + r * out_stride + i, out_stride);
     }
 }

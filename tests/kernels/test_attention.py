@@ -124,7 +124,8 @@ def test_scores(rng, isa, table, fmt, d):
     for ordered in (True, False):
         cache = Cache(rng, fmt, numbers(rng, CELLS, d), ordered)
         for i, n in enumerate(COUNTS):
-            q = numbers(rng, 1 + i % 9, d)
+            q = lcy.to_float(lcy.BY_NAME[fmt], lcy.from_float(lcy.BY_NAME[fmt], numbers(rng, 1 + i % 9, d)))
+            q[-1] *= i % 3 - 1  # also products that are all 0, some of them -0
             assert same(run_kq(table, f"kq_{fmt}", n, cache, q), run_kq(REFERENCE, f"kq_{fmt}", n, cache, q)), (n, len(q))
 
 

@@ -12,6 +12,9 @@ LCY_INLINE __m256i lcy_iq_signs(const uint8_t bits[4]) {
     return _mm256_or_si256(_mm256_cmpeq_epi8(set, bit), _mm256_set1_epi8(1));
 }
 
+/* sum + pairs of 16 bits * their scales */
+LCY_INLINE __m256i lcy_iq_add_pairs(__m256i sum, __m256i pairs, __m256i scale) { return v_pairs16(sum, pairs, scale); }
+
 /* One block of a row against one block of a token, in eight sums. */
 LCY_INLINE __m256i lcy_iq_block_sums(const uint8_t *block, const lcy_iq_begun *s, const lcy_block_q8_k *x,
                                      const lcy_iq_traits *f) {
@@ -24,7 +27,7 @@ LCY_INLINE __m256i lcy_iq_block_sums(const uint8_t *block, const lcy_iq_begun *s
         const __m256i signs = f->sign == LCY_IQ_SIGN_BITS ? lcy_iq_signs(bits) : values;
         const __m256i q = lcy_iq_load256(x->q + 32 * b);
         const __m256i a = f->sign == LCY_IQ_UNSIGNED ? q : _mm256_sign_epi8(q, signs);
-        sums = v_pairs16(sums, _mm256_maddubs_epi16(magnitudes, a), scale);
+        sums = lcy_iq_add_pairs(sums, _mm256_maddubs_epi16(magnitudes, a), scale);
     }
     return sums;
 }

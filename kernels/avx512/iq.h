@@ -9,6 +9,11 @@
 
 #include "../x86/iq.h"
 
+/* sum + pairs of 16 bits * their scales */
+LCY_INLINE __m256i lcy_iq_add_pairs(__m256i sum, __m256i pairs, __m256i scale) {
+    return _mm256_dpwssd_epi32(sum, pairs, scale);
+}
+
 /* One block of a row against one block of a token, in eight sums. */
 LCY_INLINE __m256i lcy_iq_block_sums(const uint8_t *block, const lcy_iq_begun *s, const lcy_block_q8_k *x,
                                      const lcy_iq_traits *f) {
@@ -21,7 +26,7 @@ LCY_INLINE __m256i lcy_iq_block_sums(const uint8_t *block, const lcy_iq_begun *s
         __m256i a = lcy_iq_load256(x->q + 32 * b);
         if (f->sign == LCY_IQ_SIGNED) a = _mm256_sign_epi8(a, values);
         if (f->sign == LCY_IQ_SIGN_BITS) a = _mm256_mask_sub_epi8(a, negative, _mm256_setzero_si256(), a);
-        sums = _mm256_dpwssd_epi32(sums, _mm256_maddubs_epi16(magnitudes, a), scale);
+        sums = lcy_iq_add_pairs(sums, _mm256_maddubs_epi16(magnitudes, a), scale);
     }
     return sums;
 }

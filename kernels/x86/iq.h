@@ -57,6 +57,12 @@ LCY_INLINE void lcy_iq_put_index(lcy_iq_begun *s, int at, __m256i v) {
     __asm__("" : "+m"(s->index));
 }
 
+LCY_INLINE int32_t lcy_iq_sum(__m256i v) {
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+}
+
 /* ---- scales ---- */
 
 /* codes c -> 2 c + 1 */

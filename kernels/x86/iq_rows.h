@@ -2,7 +2,7 @@
  *
  * One token: one row at a time. Magnitudes x signed activations give pairs of 16 bits (at most 2 * 127 * 127: nothing
  * saturates), pairs x scale give 32 bits, all sums are exact; then one conversion and one fma per block, as the plain C
- * does. More tokens: iq_many.h.
+ * does. More tokens: iq_many.h. Short rows: iq_short.h.
  */
 #ifndef LCY_X86_IQ_ROWS_H
 #define LCY_X86_IQ_ROWS_H
@@ -10,16 +10,10 @@
 #include "iq.h"
 #include "iq4_nl_short.h"
 #include "iq_many.h"
-#include "short.h"
+#include "iq_short.h"
 #if V_PANELS
 #include "panel_iq.h"
 #endif
-
-LCY_INLINE int32_t lcy_iq_sum(__m256i v) {
-    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
-    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
-}
 
 /* Fetches a block that comes 2 KiB later. The hardware does not foresee beyond a page: from memory, IQ4_XS goes from
  * 4.1 to 8.2 GB/s, IQ1_S from 2.1 to 3.6 (Sapphire Rapids, one thread). */
@@ -74,8 +68,9 @@ LCY_INLINE void lcy_iq_matmul(int64_t k, int64_t rows, int64_t tokens, const uin
     static void V_NAME(matmul_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,      \
                                       const void *x, int64_t x_stride, float *out, int64_t out_stride) {             \
         static const lcy_matmul_fn many = LCY_IQ_MANY_FN(name);                                                      \
-        LCY_SHORT_ROWS_FIRST(name)                                                                                   \
-        if (many && tokens >= V_MANY) many(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);              \
+        if (k < LCY_SHORT_ROW)                                                                                       \
+            V_NAME(short_rows_##name)(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);                   \
+        else if (many && tokens >= V_MANY) many(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);         \
         else lcy_iq_matmul(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride, &lcy_traits_##name);          \
     }
 LCY_IQ_MATMUL(iq1_s)

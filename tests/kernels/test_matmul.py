@@ -72,7 +72,7 @@ def lengths(fmt):
     if fmt.block == 1:
         return [16, 48, 64, 256, 1040] + [1, 8, 15, 63, 65, 100, 200, 257]
     long = (0, 1, 8, 21) if fmt.block == 32 else (0, 1, 3)
-    return [fmt.block, fmt.block * 3] + [LONG + fmt.block * k for k in long]
+    return [fmt.block, fmt.block * 2, fmt.block * 3] + [LONG + fmt.block * k for k in long]
 
 
 def test_levels_replace_every_product():
@@ -115,15 +115,15 @@ def test_random_rows(level, table, fmt):
 def test_any_count_of_rows_and_tokens(level, table, fmt):
     rng = np.random.default_rng(8)
     with_ = lcy.lib.lcy_format_of(fmt.dot_with).contents
-    n = LONG + 2 * max(fmt.block, 32)
-    w = random_weights(fmt, rng, max(ROWS), n)
-    x = lcy.from_float(with_, rng.standard_normal((70, n)))
-    want = expected(fmt, n, w, x)
-    for rows in ROWS:
-        for tokens in [*TOKENS, 31, 33, 70]:
-            same_bits(lcy.matmul(table.matmul[fmt.type], n, w[:rows], x[:tokens]), want[:tokens, :rows])
-    assert lcy.matmul(table.matmul[fmt.type], n, w[:0], x[:3]).size == 0
-    assert lcy.matmul(table.matmul[fmt.type], n, w[:3], x[:0]).size == 0
+    for n in (2 * max(fmt.block, 32), LONG + 2 * max(fmt.block, 32)):
+        w = random_weights(fmt, rng, max(ROWS), n)
+        x = lcy.from_float(with_, rng.standard_normal((70, n)))
+        want = expected(fmt, n, w, x)
+        for rows in ROWS:
+            for tokens in [*TOKENS, 31, 33, 70]:
+                same_bits(lcy.matmul(table.matmul[fmt.type], n, w[:rows], x[:tokens]), want[:tokens, :rows])
+        assert lcy.matmul(table.matmul[fmt.type], n, w[:0], x[:3]).size == 0
+        assert lcy.matmul(table.matmul[fmt.type], n, w[:3], x[:0]).size == 0
 
 
 @each_product
@@ -170,11 +170,11 @@ def test_rows_apart(level, table, fmt):
     """Rows need not follow one another: other bytes lie between the rows of weights and of activations."""
     rng = np.random.default_rng(9)
     with_ = lcy.lib.lcy_format_of(fmt.dot_with).contents
-    n = LONG + 2 * max(fmt.block, 32)
-    w, x = random_weights(fmt, rng, 19, n), lcy.from_float(with_, rng.standard_normal((5, n)))
-    want = expected(fmt, n, w, x)
-    wide_w = np.full((19, w.shape[1] + 10), 0xFF, np.uint8)
-    wide_x = np.full((5, x.shape[1] + 12), 0xFF, np.uint8)
-    wide_w[:, :w.shape[1]], wide_x[:, :x.shape[1]] = w, x
-    for tokens in (1, 5):
-        same_bits(lcy.matmul(table.matmul[fmt.type], n, wide_w, wide_x[:tokens]), want[:tokens])
+    for n in (2 * max(fmt.block, 32), LONG + 2 * max(fmt.block, 32)):
+        w, x = random_weights(fmt, rng, 19, n), lcy.from_float(with_, rng.standard_normal((5, n)))
+        want = expected(fmt, n, w, x)
+        wide_w = np.full((19, w.shape[1] + 10), 0xFF, np.uint8)
+        wide_x = np.full((5, x.shape[1] + 12), 0xFF, np.uint8)
+        wide_w[:, :w.shape[1]], wide_x[:, :x.shape[1]] = w, x
+        for tokens in (1, 5):
+            same_bits(lcy.matmul(table.matmul[fmt.type], n, wide_w, wide_x[:tokens]), want[:tokens])

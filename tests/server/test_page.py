@@ -384,7 +384,7 @@ def test_markdown_is_shown_and_html_is_not(page):
     page = page(conversations=[{
         "id": "x", "mode": "chat", "title": "<b>title</b>", "system": "", "created": 1, "updated": 1, "prompt": "", "output": None,
         "messages": [{"role": "user", "at": 0, "versions": [{"text": "<u>me</u>", **version}]},
-                     {"role": "assistant", "at": 0, "versions": [{"text": TEXT, **version}]}]}])
+                     {"role": "assistant", "at": 0, "versions": [{"text": " " + TEXT, **version}]}]}])      # as LLaMA begins
     for selector, text in (("h4", "Title"), ("em", "soft"), ("strong", "strong"), ("p > code", "code"), ("a", "web"),
                            ("ul ul li", "inner"), ("ol li", "first"), (".code pre", 'print("<b>")'), ("td + td", "<i>2</i>")):
         assert page.text(f".prose {selector}").strip() == text, selector

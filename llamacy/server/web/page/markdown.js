@@ -15,9 +15,9 @@ const INLINE = new RegExp([
 const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$/;
 const MOST_DEPTH = 8;
 
-/** Nodes for a text. */
+/** Nodes for a text. Models with a SentencePiece vocabulary begin an answer with a blank, which is no part of it. */
 export function markdown(text) {
-  return blocks(text.replace(/\r\n?/g, '\n').split('\n'), 0);
+  return blocks(text.replace(/^ (?=\S)/, '').replace(/\r\n?/g, '\n').split('\n'), 0);
 }
 
 function blocks(rows, depth) {

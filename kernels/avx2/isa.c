@@ -13,6 +13,7 @@
 #include "convert.h"
 #include "fit.h"
 #include "iq.h"
+#include "../x86/k_rows.h"
 #include "../x86/quantize.h"
 #include "../x86/iq_quantize.h"
 
@@ -37,7 +38,7 @@ static void fill(lcy_kernels *k) {
     k->matmul[LCY_Q3_K] = matmul_q3_k_avx2;
     k->matmul[LCY_Q4_K] = matmul_q4_k_avx2;
     k->matmul[LCY_Q5_K] = matmul_q5_k_avx2;
-    k->matmul[LCY_Q6_K] = matmul_q6_k_avx2;
+    k->matmul[LCY_Q6_K] = matmul_rows_q6_k_avx2;
 }
 
 const lcy_isa lcy_isa_avx2 = {

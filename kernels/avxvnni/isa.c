@@ -6,6 +6,7 @@
 #include "../x86/blocks32.h"
 #include "../x86/peak.h"
 #include "../avx2/iq.h"
+#include "../x86/k_rows.h"
 
 static void fill(lcy_kernels *k) {
     fill_iq(k);
@@ -19,7 +20,7 @@ static void fill(lcy_kernels *k) {
     k->matmul[LCY_Q3_K] = matmul_q3_k_avxvnni;
     k->matmul[LCY_Q4_K] = matmul_q4_k_avxvnni;
     k->matmul[LCY_Q5_K] = matmul_q5_k_avxvnni;
-    k->matmul[LCY_Q6_K] = matmul_q6_k_avxvnni;
+    k->matmul[LCY_Q6_K] = matmul_rows_q6_k_avxvnni;
 }
 
 const lcy_isa lcy_isa_avxvnni = {

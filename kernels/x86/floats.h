@@ -25,6 +25,8 @@ FLOATS_INLINE float element_f32(const uint8_t *p) { float x; memcpy(&x, p, 4); r
 FLOATS_INLINE float element_f16(const uint8_t *p) { uint16_t h; memcpy(&h, p, 2); return lcy_f16_to_f32(h); }
 FLOATS_INLINE float element_bf16(const uint8_t *p) { uint16_t h; memcpy(&h, p, 2); return lcy_bf16_to_f32(h); }
 
+enum { FLOATS_SOONER = 4096 }; /* a line is asked for twice, once so many bytes earlier: requests can be dropped */
+
 /* out[t][r] for rows x tokens, both constants; k % 16 == 0 */
 FLOATS_INLINE void floats_tile(float_weights f, int rows, int tokens, int64_t k, const uint8_t *w, int64_t w_stride,
                                const uint8_t *x, int64_t x_stride, float *out, int64_t out_stride) {
@@ -37,7 +39,7 @@ FLOATS_INLINE void floats_tile(float_weights f, int rows, int tokens, int64_t k,
         for (int r = 0; r < rows; r++) {
             const uint8_t *p = w + r * w_stride + i * f.bytes;
             const lanes ws = f.load(p);
-            __builtin_prefetch(p + 2048, 0, 2);
+            __builtin_prefetch(p + rows * w_stride + (i % 32 ? 0 : FLOATS_SOONER), 0, 2); /* of the next tile */
             for (int t = 0; t < tokens; t++) acc[r][t] = lanes_fma(ws, xs[t], acc[r][t]);
         }
     }

@@ -53,4 +53,10 @@ LCY_INLINE void v_ask(const uint8_t *p, int bytes) {
     }
 }
 
+/* Reads a byte of every line. Nobody has asked for a first tile; in order it comes as fast as memory can give, as 16 rows
+ * side by side at a quarter of that. */
+LCY_INLINE void v_touch(const uint8_t *p, int64_t bytes) {
+    for (int64_t i = 0; i < bytes; i += 64) (void)*(const volatile uint8_t *)(p + i);
+}
+
 #endif

@@ -5,40 +5,23 @@
 
 #include "../ops/ops.h"
 #include "../x86/attention.h"
-#include "../x86/blocks256.h"
-#include "../x86/blocks32.h"
 #include "../x86/floats.h"
+#include "../x86/parts.h"
 #include "../x86/peak.h"
 #include "../x86/tables.h"
 #include "convert.h"
-#include "fit.h"
-#include "iq.h"
-#include "../x86/k_rows.h"
-#include "../x86/quantize.h"
-#include "../x86/iq_quantize.h"
 
 static void fill(lcy_kernels *k) {
     fill_ops(k);
     fill_attention(k);
     fill_tables(k);
-    fill_iq(k);
-    fill_quantizers(k);
-    fill_iq_quantizers(k);
-    k->int8_peak = int8_peak_avx2;
+    fill_floats(k);
     fill_conversions(k);
-    k->matmul[LCY_F32] = matmul_f32_avx2;
-    k->matmul[LCY_F16] = matmul_f16_avx2;
-    k->matmul[LCY_BF16] = matmul_bf16_avx2;
-    k->matmul[LCY_Q4_0] = matmul_q4_0_avx2;
-    k->matmul[LCY_Q4_1] = matmul_q4_1_avx2;
-    k->matmul[LCY_Q5_0] = matmul_q5_0_avx2;
-    k->matmul[LCY_Q5_1] = matmul_q5_1_avx2;
-    k->matmul[LCY_Q8_0] = matmul_q8_0_avx2;
-    k->matmul[LCY_Q2_K] = matmul_q2_k_avx2;
-    k->matmul[LCY_Q3_K] = matmul_q3_k_avx2;
-    k->matmul[LCY_Q4_K] = matmul_q4_k_avx2;
-    k->matmul[LCY_Q5_K] = matmul_q5_k_avx2;
-    k->matmul[LCY_Q6_K] = matmul_rows_q6_k_avx2;
+    lcy_fill_blocks32_avx2(k);
+    lcy_fill_blocks256_avx2(k);
+    lcy_fill_iq_avx2(k);
+    lcy_fill_quantizers_avx2(k);
+    k->int8_peak = int8_peak_avx2;
 }
 
 const lcy_isa lcy_isa_avx2 = {

@@ -13,12 +13,10 @@
 static void fill(lcy_kernels *k) {
     fill_ops(k);
     fill_tables(k);
+    fill_floats(k);
     fill_products(k);
     fill_conversions(k);
     lcy_neon_fill_quantizers(k);
-    k->matmul[LCY_F32] = matmul_f32_neon;
-    k->matmul[LCY_F16] = matmul_f16_neon;
-    k->matmul[LCY_BF16] = matmul_bf16_neon;
 }
 
 const lcy_isa lcy_isa_neon = {"neon", LCY_CPU_NEON, fill};

@@ -10,18 +10,10 @@
 #include "iq.h"
 
 static inline void fill_products(lcy_kernels *k) {
+    fill_blocks32(k);
+    fill_blocks256(k);
     fill_iq(k);
     k->int8_peak = V_NAME(int8_peak);
-    k->matmul[LCY_Q4_0] = V_NAME(matmul_q4_0);
-    k->matmul[LCY_Q4_1] = V_NAME(matmul_q4_1);
-    k->matmul[LCY_Q5_0] = V_NAME(matmul_q5_0);
-    k->matmul[LCY_Q5_1] = V_NAME(matmul_q5_1);
-    k->matmul[LCY_Q8_0] = V_NAME(matmul_q8_0);
-    k->matmul[LCY_Q2_K] = V_NAME(matmul_q2_k);
-    k->matmul[LCY_Q3_K] = V_NAME(matmul_q3_k);
-    k->matmul[LCY_Q4_K] = V_NAME(matmul_q4_k);
-    k->matmul[LCY_Q5_K] = V_NAME(matmul_q5_k);
-    k->matmul[LCY_Q6_K] = V_NAME(matmul_q6_k);
 }
 
 #endif

@@ -160,8 +160,7 @@ LCY_INLINE void v_tile256_short(v_format256 f, int64_t k, v_tile t, const lcy_bl
 }
 
 #if V_PANELS
-#include "panel256.h"
-#define V_MANY256_FN(name) V_NAME(many_##name)
+#include "panel_k.h"
 #define V_MANY256(name)                                                                                              \
     static __attribute__((noinline)) void V_NAME(fill_##name)(v_panel256 *p, int r, int blocks, v_tile t) {          \
         v_fill_k(p, r, v_##name, blocks, t);                                                                         \
@@ -173,20 +172,9 @@ LCY_INLINE void v_tile256_short(v_format256 f, int64_t k, v_tile t, const lcy_bl
                   tokens, w, w_stride, x, x_stride, out, out_stride);                                                \
     }
 #else
-#define V_MANY256_FN(name) NULL
-#define V_MANY256(name)
-#endif
+typedef void (*v_tile256_fn)(float acc[][V_ROWS], int tokens, v_tile t, const v_pack256 *p);
 
-/* ---- the product ---- */
-
-typedef struct {
-    const v_few256_fn *few;
-    void (*tile)(float acc[][V_ROWS], int tokens, v_tile t, const v_pack256 *p);
-    void (*short_row)(int64_t k, v_tile t, const lcy_block_q8_k *x, float *out, int keep);
-    lcy_matmul_fn many; /* NULL: bands */
-} v_kernels256;
-
-LCY_INLINE void v_band256(v_format256 f, v_kernels256 kernel, int64_t k, int64_t rows, int tokens, const uint8_t *w,
+LCY_INLINE void v_band256(v_format256 f, v_tile256_fn tile, int64_t k, int64_t rows, int tokens, const uint8_t *w,
                           int64_t w_stride, const uint8_t *x, int64_t x_stride, float *out, int64_t out_stride) {
     float acc[V_TILES][V_TOKENS][V_ROWS];
     v_pack256 pack;
@@ -194,12 +182,42 @@ LCY_INLINE void v_band256(v_format256 f, v_kernels256 kernel, int64_t k, int64_t
     memset(acc, 0, sizeof acc);
     for (int64_t b = 0; b < k / 256; b++) {
         v_pack_activations256(&pack, tokens, x + b * (int64_t)sizeof(lcy_block_q8_k), x_stride);
-        for (int i = 0; i < all.tiles; i++) kernel.tile(acc[i], tokens, v_tile_of(all, i, b * f.bytes), &pack);
+        for (int i = 0; i < all.tiles; i++) tile(acc[i], tokens, v_tile_of(all, i, b * f.bytes), &pack);
     }
     for (int i = 0; i < all.tiles; i++)
         for (int t = 0; t < tokens; t++)
             memcpy(out + t * out_stride + v_first_row(all, i), acc[i][t], (size_t)all.step * sizeof(float));
 }
+
+LCY_INLINE void v_bands256(v_format256 f, v_tile256_fn tile, int64_t k, int64_t rows, int64_t tokens, const uint8_t *w,
+                           int64_t w_stride, const uint8_t *x, int64_t x_stride, float *out, int64_t out_stride) {
+    for (int64_t r = 0; r < rows; r += V_TILES * V_ROWS) {
+        const int64_t band = rows - r < V_TILES * V_ROWS ? rows - r : V_TILES * V_ROWS;
+        for (int64_t t = 0; t < tokens; t += V_TOKENS) {
+            const int some = tokens - t < V_TOKENS ? (int)(tokens - t) : V_TOKENS;
+            v_band256(f, tile, k, band, some, w + r * w_stride, w_stride, x + t * x_stride, x_stride,
+                      out + t * out_stride + r, out_stride);
+        }
+    }
+}
+#define V_MANY256(name)                                                                                              \
+    static __attribute__((noinline)) void V_NAME(tile_##name)(float acc[][V_ROWS], int tokens, v_tile t,             \
+                                                              const v_pack256 *p) {                                  \
+        v_tile256_many(acc, v_##name, tokens, t, p);                                                                 \
+    }                                                                                                                \
+    static void V_NAME(many_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,        \
+                                    const void *x, int64_t x_stride, float *out, int64_t out_stride) {               \
+        v_bands256(v_##name, V_NAME(tile_##name), k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);       \
+    }
+#endif
+
+/* ---- the product ---- */
+
+typedef struct {
+    const v_few256_fn *few;
+    void (*short_row)(int64_t k, v_tile t, const lcy_block_q8_k *x, float *out, int keep);
+    lcy_matmul_fn many; /* for more than V_FEW tokens, and for rows that are too long for few256.h */
+} v_kernels256;
 
 LCY_INLINE void v_matmul256(v_format256 f, v_kernels256 kernel, int64_t k, int64_t rows, int64_t tokens,
                             const uint8_t *w, int64_t w_stride, const uint8_t *x, int64_t x_stride, float *out,
@@ -209,33 +227,16 @@ LCY_INLINE void v_matmul256(v_format256 f, v_kernels256 kernel, int64_t k, int64
         for (int64_t t = 0; t < tokens; t++)
             for (int64_t i = 0; i < all.tiles; i++)
                 kernel.short_row(k, v_tile_of(all, i, 0), (const lcy_block_q8_k *)(x + t * x_stride),
-                           out + t * out_stride + v_first_row(all, i), all.step);
-        return;
-    }
-    if (tokens <= V_FEW && k <= 256 * V_FEW_256) {
+                                 out + t * out_stride + v_first_row(all, i), all.step);
+    } else if (tokens <= V_FEW && k <= 256 * V_FEW_256) {
         v_matmul256_few(f, kernel.few, k, rows, (int)tokens, w, w_stride, x, x_stride, out, out_stride);
-        return;
-    }
-    if (kernel.many && tokens >= V_MANY) {
+    } else {
         kernel.many(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);
-        return;
-    }
-    for (int64_t r = 0; r < rows; r += V_TILES * V_ROWS) {
-        const int64_t band = rows - r < V_TILES * V_ROWS ? rows - r : V_TILES * V_ROWS;
-        for (int64_t t = 0; t < tokens; t += V_TOKENS) {
-            const int some = tokens - t < V_TOKENS ? (int)(tokens - t) : V_TOKENS;
-            v_band256(f, kernel, k, band, some, w + r * w_stride, w_stride, x + t * x_stride, x_stride,
-                      out + t * out_stride + r, out_stride);
-        }
     }
 }
 
 #define V_MATMUL256(name)                                                                                            \
-    V_FEW256(name)                                                                                                      \
-    static __attribute__((noinline)) void V_NAME(tile_##name)(float acc[][V_ROWS], int tokens, v_tile t,             \
-                                                              const v_pack256 *p) {                                  \
-        v_tile256_many(acc, v_##name, tokens, t, p);                                                                 \
-    }                                                                                                                \
+    V_FEW256(name)                                                                                                   \
     static __attribute__((noinline)) void V_NAME(short_##name)(int64_t k, v_tile t, const lcy_block_q8_k *x,         \
                                                                float *out, int keep) {                               \
         v_tile256_short(v_##name, k, t, x, out, keep);                                                               \
@@ -243,8 +244,7 @@ LCY_INLINE void v_matmul256(v_format256 f, v_kernels256 kernel, int64_t k, int64
     V_MANY256(name)                                                                                                  \
     static void V_NAME(matmul_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,      \
                                       const void *x, int64_t x_stride, float *out, int64_t out_stride) {             \
-        const v_kernels256 kernel = {V_NAME(few_##name), V_NAME(tile_##name), V_NAME(short_##name),                  \
-                                     V_MANY256_FN(name)};                                                            \
+        const v_kernels256 kernel = {V_NAME(few_##name), V_NAME(short_##name), V_NAME(many_##name)};                 \
         v_matmul256(v_##name, kernel, k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);                   \
     }
 V_MATMUL256(q2_k)
@@ -252,5 +252,13 @@ V_MATMUL256(q3_k)
 V_MATMUL256(q4_k)
 V_MATMUL256(q5_k)
 V_MATMUL256(q6_k)
+
+static inline void fill_blocks256(lcy_kernels *k) {
+    k->matmul[LCY_Q2_K] = V_NAME(matmul_q2_k);
+    k->matmul[LCY_Q3_K] = V_NAME(matmul_q3_k);
+    k->matmul[LCY_Q4_K] = V_NAME(matmul_q4_k);
+    k->matmul[LCY_Q5_K] = V_NAME(matmul_q5_k);
+    k->matmul[LCY_Q6_K] = V_NAME(matmul_q6_k);
+}
 
 #endif

@@ -189,7 +189,6 @@ LCY_INLINE void v_band32(v_format32 f, int64_t k, int64_t rows, int tokens, cons
 
 #if V_PANELS
 #include "panel32.h"
-#define V_MANY32_FN(name) V_NAME(many_##name)
 #define V_MANY32(name)                                                                                               \
     static __attribute__((noinline)) void V_NAME(span_##name)(                                                       \
         int wide, const v_panel32 *p, int blocks, const v_activations32 *h, int64_t tokens, const uint8_t *x,        \
@@ -202,11 +201,25 @@ LCY_INLINE void v_band32(v_format32 f, int64_t k, int64_t rows, int tokens, cons
         v_many32(v_##name, V_NAME(span_##name), k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);         \
     }
 #else
-#define V_MANY32_FN(name) NULL
-#define V_MANY32(name)
+LCY_INLINE void v_bands32(v_format32 f, int64_t k, int64_t rows, int64_t tokens, const uint8_t *w, int64_t w_stride,
+                          const uint8_t *x, int64_t x_stride, float *out, int64_t out_stride) {
+    for (int64_t r = 0; r < rows; r += V_TILES * V_ROWS) {
+        const int64_t band = rows - r < V_TILES * V_ROWS ? rows - r : V_TILES * V_ROWS;
+        for (int64_t t = 0; t < tokens; t += V_TOKENS) {
+            const int some = tokens - t < V_TOKENS ? (int)(tokens - t) : V_TOKENS;
+            v_band32(f, k, band, some, w + r * w_stride, w_stride, x + t * x_stride, x_stride,
+                     out + t * out_stride + r, out_stride);
+        }
+    }
+}
+#define V_MANY32(name)                                                                                               \
+    static void V_NAME(many_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,        \
+                                    const void *x, int64_t x_stride, float *out, int64_t out_stride) {               \
+        v_bands32(v_##name, k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);                             \
+    }
 #endif
 
-/* many: for V_MANY tokens and more; NULL: bands */
+/* many: for more than V_FEW tokens, and for rows that are too long for few32.h */
 LCY_INLINE void v_matmul32(v_format32 f, const v_few32_fn few[V_FEW_WIDTHS], lcy_matmul_fn many, int64_t k, int64_t rows,
                            int64_t tokens, const uint8_t *w, int64_t w_stride, const uint8_t *x, int64_t x_stride,
                            float *out, int64_t out_stride) {
@@ -216,23 +229,10 @@ LCY_INLINE void v_matmul32(v_format32 f, const v_few32_fn few[V_FEW_WIDTHS], lcy
             for (int64_t i = 0; i < all.tiles; i++)
                 v_tile32_short(f, k, v_tile_of(all, i, 0), x + t * x_stride, out + t * out_stride + v_first_row(all, i),
                                all.step);
-        return;
-    }
-    if (tokens <= V_FEW && k <= 32 * V_FEW_BLOCKS) {
+    } else if (tokens <= V_FEW && k <= 32 * V_FEW_BLOCKS) {
         v_matmul32_few(f, few, k, rows, (int)tokens, w, w_stride, x, x_stride, out, out_stride);
-        return;
-    }
-    if (many && tokens >= V_MANY) {
+    } else {
         many(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);
-        return;
-    }
-    for (int64_t r = 0; r < rows; r += V_TILES * V_ROWS) {
-        const int64_t band = rows - r < V_TILES * V_ROWS ? rows - r : V_TILES * V_ROWS;
-        for (int64_t t = 0; t < tokens; t += V_TOKENS) {
-            const int some = tokens - t < V_TOKENS ? (int)(tokens - t) : V_TOKENS;
-            v_band32(f, k, band, some, w + r * w_stride, w_stride, x + t * x_stride, x_stride,
-                     out + t * out_stride + r, out_stride);
-        }
     }
 }
 
@@ -244,7 +244,7 @@ LCY_INLINE void v_matmul32(v_format32 f, const v_few32_fn few[V_FEW_WIDTHS], lcy
         if (!v_##name.short_rows) {                                                                                  \
             LCY_SHORT_ROWS_FIRST(name)                                                                               \
         }                                                                                                            \
-        v_matmul32(v_##name, V_NAME(few_##name), V_MANY32_FN(name), k, rows, tokens, w, w_stride, x, x_stride,        \
+        v_matmul32(v_##name, V_NAME(few_##name), V_NAME(many_##name), k, rows, tokens, w, w_stride, x, x_stride,     \
                    out, out_stride);                                                                                 \
     }
 V_MATMUL32(q4_0)
@@ -252,5 +252,13 @@ V_MATMUL32(q4_1)
 V_MATMUL32(q5_0)
 V_MATMUL32(q5_1)
 V_MATMUL32(q8_0)
+
+static inline void fill_blocks32(lcy_kernels *k) {
+    k->matmul[LCY_Q4_0] = V_NAME(matmul_q4_0);
+    k->matmul[LCY_Q4_1] = V_NAME(matmul_q4_1);
+    k->matmul[LCY_Q5_0] = V_NAME(matmul_q5_0);
+    k->matmul[LCY_Q5_1] = V_NAME(matmul_q5_1);
+    k->matmul[LCY_Q8_0] = V_NAME(matmul_q8_0);
+}
 
 #endif

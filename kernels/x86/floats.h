@@ -119,4 +119,10 @@ FLOATS_MATMUL(f32)
 FLOATS_MATMUL(f16)
 FLOATS_MATMUL(bf16)
 
+static inline void fill_floats(lcy_kernels *k) {
+    k->matmul[LCY_F32] = LANES_NAME(matmul_f32);
+    k->matmul[LCY_F16] = LANES_NAME(matmul_f16);
+    k->matmul[LCY_BF16] = LANES_NAME(matmul_bf16);
+}
+
 #endif

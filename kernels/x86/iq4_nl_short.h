@@ -36,4 +36,6 @@ static void V_NAME(matmul_iq4_nl_any)(int64_t k, int64_t rows, int64_t tokens, c
                                                    (const void *)((const uint8_t *)x + t * x_stride));
 }
 
+static inline void fill_iq4_nl(lcy_kernels *k) { k->matmul[LCY_IQ4_NL] = V_NAME(matmul_iq4_nl_any); }
+
 #endif

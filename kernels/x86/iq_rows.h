@@ -8,7 +8,6 @@
 #define LCY_X86_IQ_ROWS_H
 
 #include "iq.h"
-#include "iq4_nl_short.h"
 #include "iq_many.h"
 #include "iq_short.h"
 #if V_PANELS
@@ -90,7 +89,6 @@ static inline void fill_iq(lcy_kernels *k) {
     k->matmul[LCY_IQ2_S] = V_NAME(matmul_iq2_s);
     k->matmul[LCY_IQ3_XXS] = V_NAME(matmul_iq3_xxs);
     k->matmul[LCY_IQ3_S] = V_NAME(matmul_iq3_s);
-    k->matmul[LCY_IQ4_NL] = V_NAME(matmul_iq4_nl_any);
     k->matmul[LCY_IQ4_XS] = V_NAME(matmul_iq4_xs);
 }
 

@@ -1,0 +1,9 @@
+/* blocks256.c (avx512): products with formats of 256 weights to a block, but for IQ ones. */
+#include "vec.h"
+
+#include "../x86/blocks256.h"
+#include "../x86/parts.h"
+
+void lcy_fill_blocks256_avx512(lcy_kernels *k) {
+    fill_blocks256(k);
+}

@@ -163,8 +163,9 @@ def compile_kernels(jobs):
     write(gen / "formats.inc", "".join(f"X({name})\n" for name in names))
     write(gen / "isas.inc", "".join(f"X({name})\n" for name, _, _ in used))
 
-    units = [(path, []) for path in sorted(Path("kernels").glob("*.c"))]
-    units += [(unit, flags) for _, path, flags in used for unit in sorted(path.parent.glob("*.c"))]
+    # The strongest level first: the units that take longest are in there, and no core should wait for one at the end.
+    units = [(unit, flags) for _, path, flags in reversed(used) for unit in sorted(path.parent.glob("*.c"))]
+    units += [(path, []) for path in sorted(Path("kernels").glob("*.c"))]
     with ThreadPoolExecutor(jobs or 1) as pool:
         results = list(pool.map(lambda unit: compile_unit(*unit), units))
     complaints = [complaint for _, complaint in results if complaint]
@@ -237,7 +238,9 @@ class Build(build_ext):
         if CROSS or STAND_IN:
             raise SystemExit("LLAMACY_CROSS and LLAMACY_STAND_IN are for kernel_server only")
         left_out = self.build_library()
-        self.extensions = [ext for ext in self.extensions or [] if self.translate(ext)]
+        self.extensions = self.extensions or []
+        if not self.translate(self.extensions):           # which of them is it?
+            self.extensions = [ext for ext in self.extensions if self.translate([ext]) or self.refuse(ext)]
         super().run()
         print(f"{MODE}: {LIBRARY} and {len(self.extensions)} extension modules")
         for line in left_out:
@@ -257,20 +260,26 @@ class Build(build_ext):
     def library_path(self):
         return Path("llamacy" if self.inplace else f"{self.build_lib}/llamacy", LIBRARY)
 
-    def translate(self, ext):
-        """Run Cython on one module; False (and a line for the end) if it refuses."""
+    def translate(self, extensions):
+        """Run Cython on modules, several at a time; False if it refuses one."""
         from Cython.Build import cythonize
         from Cython.Compiler.Errors import CompileError
 
-        output = Path(f"{BUILD}/cython", ext.sources[0]).with_suffix(".c")
-        stale = output.exists() and output.stat().st_mtime < os.stat("setup.py").st_mtime
+        outputs = [Path(f"{BUILD}/cython", ext.sources[0]).with_suffix(".c") for ext in extensions]
+        stale = any(c.exists() and c.stat().st_mtime < os.stat("setup.py").st_mtime for c in outputs)
         try:
-            ext.sources = cythonize([ext], build_dir=f"{BUILD}/cython", compiler_directives=DIRECTIVES,
-                                    force=stale, quiet=True)[0].sources
+            made = cythonize([*extensions], nthreads=self.parallel or 0, build_dir=f"{BUILD}/cython",
+                             compiler_directives=DIRECTIVES, force=stale, quiet=True)
         except CompileError:
-            self.failures.append(f"{ext.sources[0]}: Cython refuses it")
             return False
+        sources = {ext.name: ext.sources for ext in made}
+        for ext in extensions:
+            ext.sources = sources[ext.name]
         return True
+
+    def refuse(self, ext):
+        """Leave a module out, with a line for the end."""
+        self.failures.append(f"{ext.sources[0]}: Cython refuses it")
 
     def build_extension(self, ext):
         from setuptools.errors import CCompilerError

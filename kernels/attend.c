@@ -99,18 +99,18 @@ static void weigh(const lcy_ctx *ctx, const tile *a, lcy_scratch *scratch) {
     pv(ctx->plan->head_v, a->rows, scratch->seen, &a->v, scratch->scores, a->stride, scratch->out, scratch->kernel);
 }
 
-/* A query row as the kernels of K want it: rounded through F16 where K is F16. */
-static void prepare_query(const lcy_ctx *ctx, const float *q, int32_t r, lcy_scratch *scratch) {
+/* n query rows, the tile's next ones, as the kernels of K want them: rounded through F16 where K is F16. */
+static void prepare_queries(const lcy_ctx *ctx, const float *q, int32_t n, int32_t first, lcy_scratch *scratch) {
     const int64_t d = ctx->plan->head_k;
     const lcy_type type = lcy_format_of(ctx->kv.type_k)->dot_with;
-    float *const row = scratch->queries + r * d;
+    float *const rows = scratch->queries + first * d;
     if (ctx->kv.type_k == LCY_F16) {
-        ctx->kernels.from_float[LCY_F16](d, scratch->packed, q);
-        ctx->kernels.to_float[LCY_F16](d, row, scratch->packed);
+        ctx->kernels.from_float[LCY_F16](n * d, scratch->packed, q);
+        ctx->kernels.to_float[LCY_F16](n * d, rows, scratch->packed);
     } else if (ctx->kv.type_k == LCY_F32) {
-        memcpy(row, q, (size_t)d * sizeof *q);
+        memcpy(rows, q, (size_t)(n * d) * sizeof *q);
     } else {
-        ctx->kernels.from_float[type](d, scratch->packed + r * (int64_t)lcy_row_bytes(type, d), q);
+        ctx->kernels.from_float[type](n * d, scratch->packed + first * (int64_t)lcy_row_bytes(type, d), q);
     }
 }
 
@@ -127,19 +127,22 @@ static void attend(lcy_ctx *ctx, const lcy_step *s, int32_t group, int32_t head_
     const int32_t *cells = ub->order[ub->first[group]];
     tile a = {.k = head_of(ctx, kv->type_k, lcy_kv_k(kv, s->layer, head_kv, 0), kv->row_k, cells),
               .v = head_of(ctx, kv->type_v, lcy_kv_v(kv, s->layer, head_kv, 0), kv->row_v, cells)};
-    for (int32_t t = ub->first[group]; t < ub->first[group + 1]; t++)
-        for (int32_t h = h0; h < h1; h++) {
-            float *const out = (float *)lcy_slot_row(ctx, s->out[0], t) + (int64_t)h * kv->head_v;
-            prepare_query(ctx, (const float *)lcy_slot_row(ctx, s->in[0], t) + (int64_t)h * kv->head_k, a.rows, scratch);
-            if (one_pass(ctx, ub->seen[t])) {
-                ctx->kernels.flash_f16(kv->head_k, ub->seen[t], &a.k, &a.v, scratch->queries + (int64_t)a.rows * kv->head_k,
+    for (int32_t t = ub->first[group]; t < ub->first[group + 1]; t++) {
+        const float *q = (const float *)lcy_slot_row(ctx, s->in[0], t) + (int64_t)h0 * kv->head_k;
+        float *out = (float *)lcy_slot_row(ctx, s->out[0], t) + (int64_t)h0 * kv->head_v;
+        prepare_queries(ctx, q, h1 - h0, a.rows, scratch);
+        if (one_pass(ctx, ub->seen[t])) {
+            for (int32_t h = 0; h < h1 - h0; h++, out += kv->head_v)
+                ctx->kernels.flash_f16(kv->head_k, ub->seen[t], &a.k, &a.v, scratch->queries + (a.rows + h) * (int64_t)kv->head_k,
                                        s->f[0], out);
-                continue;
-            }
+            continue;
+        }
+        for (int32_t h = h0; h < h1; h++, out += kv->head_v) {
             scratch->seen[a.rows] = ub->seen[t];
             scratch->out[a.rows++] = out;
-            a.most = ub->seen[t] > a.most ? ub->seen[t] : a.most;
         }
+        a.most = ub->seen[t] > a.most ? ub->seen[t] : a.most;
+    }
     a.stride = (a.most + SCORES_GAP - 1) / SCORES_GAP * SCORES_GAP + SCORES_GAP;
     score(ctx, &a, scratch);
     for (int32_t r = 0; r < a.rows; r++)

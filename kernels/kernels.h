@@ -39,7 +39,7 @@ typedef struct lcy_head {
     int32_t block, bytes;
 } lcy_head;
 
-enum { LCY_SPAN = 256, LCY_BAND = 64 }; /* cells and channels of values that are summed in one go */
+enum { LCY_SPAN = 512, LCY_BAND = 64 }; /* cells and channels of values that are summed in one go */
 
 /* Floats of scratch memory that kq and pv need for heads of d and so many query rows. */
 static inline int64_t lcy_attention_scratch(int64_t d, int64_t rows) {

@@ -63,7 +63,7 @@ def parts(table, type, heads, heads_kv, d, context, tokens, most_rows, rng):
     layer, fmt = Layer(rng, table, type, heads_kv, context, d), lcy.BY_NAME[type]
     q = rng.standard_normal((rows, d), dtype=np.float32)
     stride = context + 16
-    scores, room = np.zeros((rows, stride), np.float32), np.zeros(rows * (d + 1024) + max(d, 64) * 256, np.float32)
+    scores, room = np.zeros((rows, stride), np.float32), np.zeros(rows * (d + 1024) + max(d, 64) * 512, np.float32)
     out = np.zeros((rows, d), np.float32)
     places = (VOID * rows)(*(lcy.pointer(row) for row in out))
     seen = np.full(rows, context, np.int32)

@@ -13,8 +13,8 @@ REFERENCE = PLAIN
 LEVELS = NATIVE[1:]  # other processes' levels have the plain C of kernels/ops/, or what a native level has
 HEADS = (8, 16, 20, 32, 40, 64, 80, 96, 128, 192, 256)
 PACKED = ("q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "iq4_nl")
-COUNTS = (1, 2, 15, 16, 17, 31, 33, 100, 128, 129, 300)
-CELLS = 320
+COUNTS = (1, 2, 15, 16, 17, 31, 33, 100, 128, 129, 300, 512, 513, 600)
+CELLS = 600
 each_level = pytest.mark.parametrize("isa, table", LEVELS, ids=[name for name, _ in LEVELS])
 
 
@@ -48,7 +48,7 @@ class Cache:
 
 def scratch(d, rows):
     """(array, check) of as many floats as lcy_attention_scratch says."""
-    return guarded(4 * (rows * (d + 1024) + max(d, 64) * 256))
+    return guarded(4 * (rows * (d + 1024) + max(d, 64) * 512))
 
 
 def run_kq(table, name, n, cache, q):

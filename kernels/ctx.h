@@ -67,6 +67,9 @@ struct lcy_ctx {
     int64_t next_poll_ns, scratch_bytes;
 };
 
+/* Steps that are done together, this one included. */
+static inline int32_t lcy_step_together(const lcy_step *step) { return step->op == LCY_OP_MATMUL ? 1 : step->n; }
+
 /* How a step is cut, and the work of one piece. Defined in steps.c. */
 int32_t lcy_step_tokens(const lcy_ctx *ctx, const lcy_step *step);
 int32_t lcy_step_chunks(const lcy_ctx *ctx, const lcy_step *step, int n_threads);

@@ -35,8 +35,11 @@ typedef enum lcy_op {
     LCY_OP_COUNT
 } lcy_op;
 
+/* Neighbouring steps that need nothing of other tokens may be done together: a thread takes each token through all of them
+ * while its rows are in a near cache. The first of them has their number in n; no two of their slots may share memory. */
 typedef struct lcy_step {
-    int32_t op, layer, n;
+    int32_t op, layer;
+    int32_t n;        /* of a product: weights; else: steps that are done together, from this one on */
     int32_t selected; /* runs on the selected rows */
     int32_t in[3], out[3], w[3], b[3]; /* slots, weights, biases (f32 vectors); -1: none */
     int32_t p[4];

@@ -37,7 +37,7 @@ static void poll(lcy_ctx *ctx) {
 static int32_t do_small_steps(lcy_ctx *ctx, int32_t first, lcy_scratch *scratch) {
     const lcy_plan *plan = ctx->plan;
     int32_t i = first;
-    for (; i < plan->n_steps && !atomic_load(&ctx->abort); i++) {
+    for (; i < plan->n_steps && !atomic_load(&ctx->abort); i += lcy_step_together(&plan->steps[i])) {
         const int32_t chunks = lcy_step_chunks(ctx, &plan->steps[i], ctx->run.threads);
         if (chunks > 1) break;
         if (chunks) lcy_step_run(ctx, &plan->steps[i], ctx->run.threads, 0, scratch);
@@ -76,7 +76,8 @@ static void go_on(lcy_ctx *ctx, int32_t next, lcy_scratch *scratch) {
 static void chunk_done(lcy_ctx *ctx, lcy_scratch *scratch) {
     lcy_run *run = &ctx->run;
     const int32_t step = atomic_load(&run->step), chunks = atomic_load(&run->chunks);
-    if (atomic_fetch_add(&run->done, 1) + 1 == chunks) go_on(ctx, step + 1, scratch);
+    if (atomic_fetch_add(&run->done, 1) + 1 == chunks)
+        go_on(ctx, step + lcy_step_together(&ctx->plan->steps[step]), scratch);
 }
 
 /* What a thread knows of the turn it works in: copied, because a late thread must not follow the turns after it. The ticket

@@ -295,7 +295,8 @@ void lcy_step_run(lcy_ctx *ctx, const lcy_step *s, int n_threads, int32_t chunk,
     case LCY_OP_ATTENTION: lcy_attention_run(ctx, s, n_threads, chunk, scratch); return;
     default: {
         const int32_t tokens = tokens_of(ctx, s), per = tokens_per_chunk(tokens, n_threads);
-        for (int32_t t = chunk * per; t < min32((chunk + 1) * per, tokens); t++) by_token[s->op](ctx, s, t);
+        for (int32_t t = chunk * per; t < min32((chunk + 1) * per, tokens); t++)
+            for (int32_t i = 0; i < s->n; i++) by_token[s[i].op](ctx, s + i, t);
     }
     }
 }

@@ -1,7 +1,8 @@
 """The plan builder: architectures call it line by line, as a paper would be read; out comes what C runs.
 
 It records steps, checks shapes, quantizes an input once for all weights that want it, folds a residual addition into the
-product before it, and lets buffers whose lives do not meet share memory.
+product before it, puts steps together that a token can go through alone, and lets buffers whose lives do not meet share
+memory.
 """
 
 from llamacy.engine._run import OPS, Plan, dot_with, row_bytes
@@ -9,6 +10,7 @@ from llamacy.errors import ModelError
 
 F32 = 0
 ALIGN = 64  # bytes; a cache line, and one AVX-512 register
+NOT_BY_TOKEN = {"matmul", "experts", "attention"}  # these look at all tokens at once
 
 
 class Value:
@@ -171,7 +173,10 @@ class PlanBuilder:
 
     def build(self):
         """The finished Plan."""
-        offsets, arena = self.place()
+        groups = self.groups()
+        offsets, arena = self.place(groups)
+        for group in groups:
+            self.steps[group[0]]["n"] = self.steps[group[0]]["n"] or len(group)
         rows = [(OPS[s["op"]], s["layer"], s["n"], s["selected"], pad(s["ins"], 3), pad(s["outs"], 3), pad(s["w"], 3),
                  pad(s["b"], 3), pad(s["p"], 4, 0), pad(s["f"], 2, 0.0)) for s in self.steps]
         hp = self.hp
@@ -180,13 +185,26 @@ class PlanBuilder:
         tensors = [(t.type, t.slices, t.k, t.rows, t.data, t.name) for t in self.tensors]
         return Plan(rows, list(zip(self.slots, offsets)), tensors, arena, self.logits_slot, sizes)
 
-    def place(self):
+    def groups(self):
+        """Indices of the steps that are done together, group by group."""
+        groups, kinds = [], []
+        for i, s in enumerate(self.steps):
+            kind = (s["op"] not in NOT_BY_TOKEN, s["selected"])
+            if kinds and kind[0] and kind == kinds[-1]:
+                groups[-1].append(i)
+            else:
+                groups.append([i])
+                kinds.append(kind)
+        return groups
+
+    def place(self, groups):
         """Offsets of the slots and the size of it all, per token: each slot goes to the lowest gap free during its life."""
         first, last = {}, {}
-        for i, s in enumerate(self.steps):
-            for slot in (*filter(is_slot, s["ins"]), *s["outs"]):
-                first.setdefault(slot, i)
-                last[slot] = i
+        for number, group in enumerate(groups):
+            for s in (self.steps[i] for i in group):
+                for slot in (*filter(is_slot, s["ins"]), *s["outs"]):
+                    first.setdefault(slot, number)
+                    last[slot] = number
         offsets, living, arena = [0] * len(self.slots), [], 0
         for slot in sorted(first, key=first.get):
             if slot == self.logits_slot:

@@ -8,8 +8,7 @@
 #define LANES_NAME(name) name##_avx2
 #define FLOATS_ROWS 4 /* of a tile of floats.h: the measured best of what fits the registers */
 #define FLOATS_TOKENS 1
-#define KQ_LANES 1 /* of keys.h: registers of keys, query rows */
-#define KQ_ROWS 1
+#define KQ_ROWS 1 /* of keys.h: query rows */
 #define PV_LANES 2 /* of values.h: registers of channels, query rows */
 #define PV_ROWS 2
 

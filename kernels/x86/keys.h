@@ -10,16 +10,14 @@
 #ifndef LCY_X86_KEYS_H
 #define LCY_X86_KEYS_H
 
-enum { KEYS = 16 * KQ_LANES }; /* of a tile: floats from one channel to the next */
+enum { KEYS = 16 }; /* of a tile: floats from one channel to the next */
 
 typedef enum { K_HALVES, K_FLOATS } k_kind; /* every use is a constant */
 
-/* Where channel e of a head with so many channels in whole blocks stands in a tile: that channel of all blocks together. */
+/* Where channel e of a head, `whole` of whose channels are in whole blocks, stands in a tile: that channel of all blocks together. */
+static const uint8_t reversed[8] = {0, 4, 2, 6, 1, 5, 3, 7};
 static inline int64_t place_of(int64_t e, int64_t whole) {
-    static const uint8_t reversed[8] = {0, 4, 2, 6, 1, 5, 3, 7};
-    if (e >= whole) return e;
-    const int64_t at = e % 64;
-    return (reversed[at % 8] * 8 + reversed[at / 8]) * (whole / 64) + e / 64;
+    return e >= whole ? e : (reversed[e % 8] * 8 + reversed[e / 8 % 8]) * (whole / 64) + e / 64;
 }
 
 /* ---- turning ---- */
@@ -73,68 +71,56 @@ LCY_INLINE void turn_floats(lanes out[8], const uint8_t *const key[16], int64_t 
     for (int c = 0; c < 8; c++) out[c] = lanes_join(low[c], high[c]);
 }
 
-/* 16 keys -> tile[channel's place][KEYS] */
-LCY_INLINE void turn_16_keys(k_kind kind, int64_t d, const uint8_t *const key[16], float *tile) {
-    const int64_t whole = d & ~(int64_t)63;
+/* Up to KEYS keys from number `first` on, of n that there are, -> tile[channel's place][KEYS]; missing ones repeat the last. */
+LCY_INLINE void turn_keys(k_kind kind, int64_t d, int64_t whole, int64_t first, int64_t n, const lcy_head *k, float *tile) {
+    const uint8_t *key[KEYS];
     int64_t e = 0;
+    for (int64_t i = 0; i < KEYS; i++)
+        key[i] = (const uint8_t *)k->rows + k->cells[first + i < n ? first + i : n - 1] * k->stride;
+#pragma GCC unroll 1
     for (; e + 8 <= d; e += 8) {
+        float *const to = tile + place_of(e, whole) * KEYS; /* from there steps are the same for all e: constants, mostly */
         lanes channel[8];
         if (kind == K_HALVES)
             turn_halves(channel, key, e);
         else
             turn_floats(channel, key, e);
-        for (int64_t c = 0; c < 8; c++) lanes_store(tile + place_of(e + c, whole) * KEYS, channel[c]);
+        for (int64_t c = 0; c < 8; c++) lanes_store(to + (e < whole ? reversed[c] * (whole / 8) : c) * KEYS, channel[c]);
     }
     for (; e < d; e++)
-        for (int64_t i = 0; i < 16; i++)
+        for (int64_t i = 0; i < KEYS; i++)
             tile[e * KEYS + i] = kind == K_HALVES ? lcy_f16_to_f32(((const uint16_t *)key[i])[e]) : ((const float *)key[i])[e];
-}
-
-/* Up to KEYS keys from number `first` on, of n that there are; missing ones repeat the last. */
-LCY_INLINE void turn_keys(k_kind kind, int64_t d, int64_t first, int64_t n, const lcy_head *k, float *tile) {
-    for (int64_t g = 0; g < KEYS; g += 16) {
-        const uint8_t *key[16];
-        for (int64_t i = first + g; i < first + g + 16; i++)
-            key[i - first - g] = (const uint8_t *)k->rows + k->cells[i < n ? i : n - 1] * k->stride;
-        turn_16_keys(kind, d, key, tile + g);
-    }
 }
 
 /* ---- dots ---- */
 
 /* scores of some query rows with a tile, or what will become them */
-typedef struct { lanes at[KQ_ROWS][KQ_LANES]; } scores;
+typedef struct { lanes at[KQ_ROWS]; } scores;
 
 /* At once: a compiler that puts sums off runs out of registers. */
 LCY_INLINE scores scores_add(int rows, scores a, scores b) {
-    for (int r = 0; r < rows; r++)
-        for (int i = 0; i < KQ_LANES; i++) {
-            a.at[r][i] = lanes_add(a.at[r][i], b.at[r][i]);
-            lanes_hold(&a.at[r][i]);
-        }
+    for (int r = 0; r < rows; r++) {
+        a.at[r] = lanes_add(a.at[r], b.at[r]);
+        lanes_hold(&a.at[r]);
+    }
     return a;
 }
 
 LCY_INLINE scores scores_zero(int rows) {
     scores s;
-    for (int r = 0; r < rows; r++)
-        for (int i = 0; i < KQ_LANES; i++) s.at[r][i] = lanes_same(0);
+    for (int r = 0; r < rows; r++) s.at[r] = lanes_same(0);
     return s;
 }
 
-/* a + one channel of the tile's keys; without an a, just that. Keys are held in registers for all rows. */
+/* a + one channel of the tile's keys; without an a, just that. Keys are held in a register for all rows. */
 LCY_INLINE scores scores_of_channel(int rows, int64_t d, const scores *a, const float *k, const float *q) {
     scores s;
-    lanes key[KQ_LANES];
-    for (int i = 0; i < KQ_LANES; i++) {
-        key[i] = lanes_load(k + 16 * i);
-        lanes_hold(&key[i]);
+    lanes key = lanes_load(k);
+    lanes_hold(&key);
+    for (int r = 0; r < rows; r++) {
+        s.at[r] = a ? lanes_fma(key, lanes_same(q[r * d]), a->at[r]) : lanes_mul(key, lanes_same(q[r * d]));
+        lanes_hold(&s.at[r]);
     }
-    for (int r = 0; r < rows; r++)
-        for (int i = 0; i < KQ_LANES; i++) {
-            s.at[r][i] = a ? lanes_fma(key[i], lanes_same(q[r * d]), a->at[r][i]) : lanes_mul(key[i], lanes_same(q[r * d]));
-            lanes_hold(&s.at[r][i]);
-        }
     return s;
 }
 
@@ -146,11 +132,14 @@ LCY_INLINE scores scores_of_1(k_kind kind, int rows, int64_t d, int64_t blocks, 
     return s;
 }
 
+/* Known to the compiler: it is no question while the program runs. */
+#define ONE_BLOCK(blocks) (__builtin_constant_p(blocks) && (blocks) == 1)
+
 /* The tree, a level per function. */
 #define SCORES_OF(n, half)                                                                                           \
     LCY_INLINE scores scores_of_##n(k_kind kind, int rows, int64_t d, int64_t blocks, const float *k, const float *q) { \
         const scores a = scores_of_##half(kind, rows, d, blocks, k, q);                                              \
-        if (half == 1 && kind == K_HALVES && blocks == 1) return scores_of_channel(rows, d, &a, k + KEYS, q + 1);    \
+        if (half == 1 && kind == K_HALVES && ONE_BLOCK(blocks)) return scores_of_channel(rows, d, &a, k + KEYS, q + 1); \
         const scores b = scores_of_##half(kind, rows, d, blocks, k + half * blocks * KEYS, q + half * blocks);       \
         return scores_add(rows, a, b);                                                                               \
     }
@@ -180,34 +169,31 @@ LCY_INLINE lanes add_rest(k_kind kind, int64_t n, lanes sum, const float *k, con
 }
 
 /* out[r][i], i < n, of a tile. q is in the order of the tile's channels. */
-LCY_INLINE void scores_of_tile(k_kind kind, int rows, int64_t d, int64_t n, const float *tile, const float *q, float *out,
-                               int64_t out_stride) {
-    const int64_t whole = d & ~(int64_t)63;
+LCY_INLINE void scores_of_tile(k_kind kind, int rows, int64_t d, int64_t whole, int64_t n, const float *tile, const float *q,
+                               float *out, int64_t out_stride) {
     scores s = whole ? scores_of_64(kind, rows, d, whole / 64, tile, q) : scores_zero(rows);
     for (int r = 0; r < rows; r++) {
         float all[KEYS];
-        float *const to = n >= KEYS ? out + r * out_stride : all;
-        for (int i = 0; i < KQ_LANES; i++) {
-            if (whole < d) s.at[r][i] = add_rest(kind, d - whole, s.at[r][i], tile + whole * KEYS + 16 * i, q + r * d + whole);
-            lanes_store(to + 16 * i, s.at[r][i]);
-        }
+        if (whole < d) s.at[r] = add_rest(kind, d - whole, s.at[r], tile + whole * KEYS, q + r * d + whole);
+        lanes_store(n >= KEYS ? out + r * out_stride : all, s.at[r]);
         if (n < KEYS) memcpy(out + r * out_stride, all, (size_t)n * sizeof *all);
     }
 }
 
-LCY_INLINE void scores_of_keys(k_kind kind, int64_t d, int64_t n, const lcy_head *k, int64_t rows, const float *q, float *out,
-                               int64_t out_stride, float *scratch) {
+/* whole: channels in whole blocks of 64 */
+LCY_INLINE void scores_of_keys(k_kind kind, int64_t d, int64_t whole, int64_t n, const lcy_head *k, int64_t rows,
+                               const float *q, float *out, int64_t out_stride, float *scratch) {
     float *const turned = scratch, *const tile = scratch + rows * d;
     for (int64_t e = 0; e < d; e++)
-        for (int64_t r = 0; r < rows; r++) turned[r * d + place_of(e, d & ~(int64_t)63)] = q[r * d + e];
-    for (int64_t i = 0; i < n; i += KEYS) {
+        for (int64_t r = 0; r < rows; r++) turned[r * d + place_of(e, whole)] = q[r * d + e];
+    for (int64_t i = 0; i < n; i += KEYS, out += KEYS) {
         int64_t r = 0;
-        turn_keys(kind, d, i, n, k, tile);
+        turn_keys(kind, d, whole, i, n, k, tile);
         for (; r + KQ_ROWS <= rows; r += KQ_ROWS)
-            scores_of_tile(kind, KQ_ROWS, d, n - i, tile, turned + r * d, out + r * out_stride + i, out_stride);
+            scores_of_tile(kind, KQ_ROWS, d, whole, n - i, tile, turned + r * d, out + r * out_stride, out_stride);
         for (; KQ_ROWS > 2 && r + 2 <= rows; r += 2)
-            scores_of_tile(kind, 2, d, n - i, tile, turned + r * d, out + r * out_stride + i, out_stride);
-        for (; r < rows; r++) scores_of_tile(kind, 1, d, n - i, tile, turned + r * d, out + r * out_stride + i, out_stride);
+            scores_of_tile(kind, 2, d, whole, n - i, tile, turned + r * d, out + r * out_stride, out_stride);
+        for (; r < rows; r++) scores_of_tile(kind, 1, d, whole, n - i, tile, turned + r * d, out + r * out_stride, out_stride);
     }
 }
 
@@ -230,17 +216,20 @@ static void LANES_NAME(kq_f16)(int64_t d, int64_t n, const lcy_head *k, int64_t 
         for (int64_t i = 0; i < n; i++)
             out[i] = LANES_NAME(key_dot)(d, (const uint16_t *)((const uint8_t *)k->rows + k->cells[i] * k->stride), q);
     else if (d == 64)
-        scores_of_keys(K_HALVES, 64, n, k, rows, q, out, out_stride, scratch);
+        scores_of_keys(K_HALVES, 64, 64, n, k, rows, q, out, out_stride, scratch);
     else if (d == 128)
-        scores_of_keys(K_HALVES, 128, n, k, rows, q, out, out_stride, scratch);
+        scores_of_keys(K_HALVES, 128, 128, n, k, rows, q, out, out_stride, scratch);
+    else if (d / 64 == 1)
+        scores_of_keys(K_HALVES, d, 64, n, k, rows, q, out, out_stride, scratch);
     else
-        scores_of_keys(K_HALVES, d, n, k, rows, q, out, out_stride, scratch);
+        scores_of_keys(K_HALVES, d, d & ~(int64_t)63, n, k, rows, q, out, out_stride, scratch);
 }
 
 static void LANES_NAME(kq_f32)(int64_t d, int64_t n, const lcy_head *k, int64_t rows, const float *q, float *out,
                                int64_t out_stride, float *scratch) {
-    scores_of_keys(K_FLOATS, d, n, k, rows, q, out, out_stride, scratch);
+    scores_of_keys(K_FLOATS, d, d & ~(int64_t)63, n, k, rows, q, out, out_stride, scratch);
 }
 
 #undef SCORES_OF
+#undef ONE_BLOCK
 #endif

@@ -35,9 +35,9 @@ static const uint8_t lcy_planes_iq3_xxs[4][256] LCY_ALIGNED = {
     {LCY_KEYS_IQ3_XXS(LCY_IQ3_XXS_2)}, {LCY_KEYS_IQ3_XXS(LCY_IQ3_XXS_3)}};
 
 /* word b, of 4 x 7 bits of signs and 4 of scale, for the 8 bytes of its 8 groups */
-LCY_INLINE __m128i lcy_dot_iq3_xxs(const uint8_t *const w[4], const lcy_vbmi_x *x) {
-    vi index[4], signs[4], words[4], acc[4];
-    for (int r = 0; r < 4; r++) {
+LCY_INLINE void lcy_two_iq3_xxs(vi acc[2], const uint8_t *const w[2], const lcy_vbmi_x *x) {
+    vi index[2], signs[2], words[2];
+    for (int r = 0; r < 2; r++) {
         const lcy_block_iq3_xxs *b = (const void *)w[r];
         words[r] = _mm512_cvtepu32_epi64(_mm256_loadu_si256((const __m256i *)b->signs));
         signs[r] = lcy_of_128(lcy_even_signs,
@@ -47,14 +47,20 @@ LCY_INLINE __m128i lcy_dot_iq3_xxs(const uint8_t *const w[4], const lcy_vbmi_x *
     }
 #pragma GCC unroll 4
     for (int j = 0; j < 4; j++)
-        for (int r = 0; r < 4; r++)
+        for (int r = 0; r < 2; r++)
             acc[r] = lcy_signed_dot(acc[r], lcy_of_256(lcy_planes_iq3_xxs[j], index[r]), lcy_64(x->q + 64 * j), signs[r],
                                     lcy_iq3_sign_bits(j));
-    for (int r = 0; r < 4; r++) {
+    for (int r = 0; r < 2; r++) {
         const vi codes = _mm512_multishift_epi64_epi8(_mm512_set1_epi8(27), words[r]);
         acc[r] = _mm512_mullo_epi32(acc[r], lcy_odd_scales(codes, 15));
     }
-    return lcy_iq3_across(acc);
+}
+
+LCY_INLINE __m128i lcy_dot_iq3_xxs(const uint8_t *const w[4], const lcy_vbmi_x *x) {
+    vi sums[4];
+    lcy_two_iq3_xxs(sums, w, x);
+    lcy_two_iq3_xxs(sums + 2, w + 2, x);
+    return lcy_iq3_across(sums);
 }
 
 static const lcy_vbmi_format lcy_vbmi_iq3_xxs = {
@@ -77,11 +83,11 @@ static const uint8_t lcy_scale_at_iq3_s[64] LCY_ALIGNED = {LCY_SAME8(63), LCY_SA
 static const uint8_t lcy_each_twice[64] LCY_ALIGNED = {LCY_TWICE4(0), LCY_TWICE4(4), LCY_TWICE4(8), LCY_TWICE4(12),
                                                        LCY_TWICE4(16), LCY_TWICE4(20), LCY_TWICE4(24), LCY_TWICE4(28)};
 
-LCY_INLINE __m128i lcy_dot_iq3_s(const uint8_t *const w[4], const lcy_vbmi_x *x) {
+LCY_INLINE void lcy_two_iq3_s(vi acc[2], const uint8_t *const w[2], const lcy_vbmi_x *x) {
     const vi nibble = _mm512_set1_epi8(15);
-    vi index[4], signs[4], acc[4];
-    uint64_t ninth[4]; /* bit i: bit 8 of the index of group i */
-    for (int r = 0; r < 4; r++) {
+    vi index[2], signs[2];
+    uint64_t ninth[2]; /* bit i: bit 8 of the index of group i */
+    for (int r = 0; r < 2; r++) {
         const lcy_block_iq3_s *b = (const void *)w[r];
         const vi bits = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)b->signs));
         signs[r] = _mm512_permutexvar_epi8(lcy_64(lcy_each_twice), bits);
@@ -91,20 +97,26 @@ LCY_INLINE __m128i lcy_dot_iq3_s(const uint8_t *const w[4], const lcy_vbmi_x *x)
     }
 #pragma GCC unroll 2
     for (int j = 0; j < 2; j++)
-        for (int r = 0; r < 4; r++) {
+        for (int r = 0; r < 2; r++) {
             const uint8_t *t = lcy_planes_iq3_s[j];
             const vi two = _mm512_mask_blend_epi8(ninth[r], lcy_of_256(t, index[r]), lcy_of_256(t + 256, index[r]));
             const vi low = _mm512_and_si512(two, nibble), high = _mm512_and_si512(_mm512_srli_epi16(two, 4), nibble);
             acc[r] = lcy_signed_dot(acc[r], low, lcy_64(x->q + 128 * j), signs[r], lcy_iq3_sign_bits(2 * j));
             acc[r] = lcy_signed_dot(acc[r], high, lcy_64(x->q + 128 * j + 64), signs[r], lcy_iq3_sign_bits(2 * j + 1));
         }
-    for (int r = 0; r < 4; r++) {
+    for (int r = 0; r < 2; r++) {
         int32_t codes;
         memcpy(&codes, ((const lcy_block_iq3_s *)(const void *)w[r])->scales, 4);
         const vi fields = _mm512_multishift_epi64_epi8(lcy_64(lcy_scale_at_iq3_s), _mm512_set1_epi32(codes));
         acc[r] = _mm512_mullo_epi32(acc[r], lcy_odd_scales(fields, 15));
     }
-    return lcy_iq3_across(acc);
+}
+
+LCY_INLINE __m128i lcy_dot_iq3_s(const uint8_t *const w[4], const lcy_vbmi_x *x) {
+    vi sums[4];
+    lcy_two_iq3_s(sums, w, x);
+    lcy_two_iq3_s(sums + 2, w + 2, x);
+    return lcy_iq3_across(sums);
 }
 
 static const lcy_vbmi_format lcy_vbmi_iq3_s = {

@@ -32,45 +32,32 @@ LCY_INLINE vi lcy_weave(int h, vi low, vi high) {
 #define LCY_LOW_BYTE(k) (k) & 255,
 #define LCY_HIGH_BYTE(k) (k) >> 8,
 
-/* Both planes for 64 indices each of two pairs of rows, from books of 128 x chunks points: `chunk` has the bits above the
- * lowest 7. A look-up under a mask leaves the other indices as they are, so each goes through until its chunk comes;
- * in two halves, as one look-up waits for the one before it. Tables are loaded once for both pairs. */
-LCY_INLINE void lcy_look_up(vi found[2][2], const uint8_t *low, const uint8_t *high, int chunks, const vi index[2],
-                            const vi chunk[2]) {
-    vi later[2][2];
-    for (int pair = 0; pair < 2; pair++)
-        found[pair][0] = found[pair][1] = later[pair][0] = later[pair][1] = index[pair];
-#pragma GCC unroll 16
-    for (int c = 0; c < chunks; c++) {
-        const int at = c / 2 + c % 2 * (chunks / 2);
-        vi(*to)[2] = c % 2 ? later : found;
-        for (int j = 0; j < 2; j++) {
-            const vi a = lcy_64((j ? high : low) + 128 * at), b = lcy_64((j ? high : low) + 128 * at + 64);
-            for (int pair = 0; pair < 2; pair++) {
-                const __mmask64 here = _mm512_cmpeq_epi8_mask(chunk[pair], _mm512_set1_epi8((char)at));
-                to[pair][j] = _mm512_mask2_permutex2var_epi8(a, to[pair][j], here, b);
+/* A plane of a book of 256 << bits points, for 64 indices each of two pairs of rows. Bits 1 and up of `above` are those
+ * that 8 bits of index lack. Each table is loaded once for both pairs; results are halved like the digits of a counter. */
+LCY_INLINE void lcy_look_up(vi found[2], const uint8_t *plane, int bits, const vi index[2], const vi above[2]) {
+    vi waiting[3][2];
+#pragma GCC unroll 8
+    for (int c = 0; c < 1 << bits; c++) {
+        for (int i = 0; i < 2; i++) found[i] = lcy_of_256(plane + 256 * c, index[i]);
+        int level = 0;
+#pragma GCC unroll 3
+        for (; c >> level & 1; level++)
+            for (int i = 0; i < 2; i++) {
+                const __mmask64 set = _mm512_test_epi8_mask(above[i], _mm512_set1_epi8((char)(2 << level)));
+                found[i] = _mm512_mask_blend_epi8(set, waiting[level][i], found[i]);
             }
-        }
-    }
-    for (int pair = 0; pair < 2; pair++) {
-        const __mmask64 second = _mm512_cmpge_epu8_mask(chunk[pair], _mm512_set1_epi8((char)(chunks / 2)));
-        for (int j = 0; j < 2; j++) found[pair][j] = _mm512_mask_blend_epi8(second, found[pair][j], later[pair][j]);
+        if (level < bits) waiting[level][0] = found[0], waiting[level][1] = found[1];
     }
 }
 
-/* what the chunk adds to 7 bits: `above` has its upper bits at bit 1 and up, below them junk */
-LCY_INLINE vi lcy_chunk(vi above, int chunks, vi index) {
-    const vi eighth = _mm512_and_si512(_mm512_srli_epi16(index, 7), _mm512_set1_epi8(1));
-    return lcy_and_or(above, _mm512_set1_epi8((char)(chunks - 2)), eighth);
+/* where the sums of dwords start; lcy_sixteen: which 16 weights dword i of half h has in lcy_order_16 */
+static inline void lcy_start_32(int32_t start[8], const lcy_block_q8_k *x, int times) {
+    for (int i = 0; i < 8; i++) start[i] = times * (x->sums[2 * i] + x->sums[2 * i + 1]);
 }
-
-/* Digit j (0..3) of bytes, as the value it stands for: the look-up takes 6 bits, of which the table heeds 2. */
-LCY_INLINE vi lcy_digit(int j, vi bytes, int v0, int v1, int v2) {
-    const int a = 0x01010101 * v0, b = 0x01010101 * v1, c = 0x01010101 * v2;
-    const vi table = j == 0 ? _mm512_set1_epi32(v0 | v1 << 8 | v2 << 16) :
-                     j == 1 ? _mm512_broadcast_i32x4(_mm_setr_epi32(a, b, c, 0)) :
-                              _mm512_setr_epi32(a, a, a, a, b, b, b, b, c, c, c, c, 0, 0, 0, 0);
-    return _mm512_permutexvar_epi8(j == 3 ? _mm512_srli_epi16(bytes, 2) : bytes, table);
+static inline int lcy_sixteen(int h, int i) { return i / 4 * 8 + 4 * h + i % 4; }
+static inline void lcy_start_16(int32_t start[2][8], const lcy_block_q8_k *x, int times) {
+    for (int h = 0; h < 2; h++)
+        for (int i = 0; i < 8; i++) start[h][i] = times * x->sums[lcy_sixteen(h, i)];
 }
 
 /* eight sums of rows 0 and 1, and of rows 2 and 3 -> the sum of each */

@@ -26,11 +26,12 @@ enum {
     LCY_VBMI_SOONER = 8192 /* bytes by which a line of weights is asked for before it is asked for again */
 };
 
-/* A block of activations. The last two are for IQ1, see there. */
+/* A block of activations. Bytes that are multiplied are not below 0: where that moved weights up, sums start at what
+ * brings them back, a multiple of sums of activations. */
 typedef struct {
     int8_t q[256];
-    int32_t start[2][8];
-    int16_t eights[2][16];
+    int32_t start[2][8];   /* IQ1, IQ2 */
+    int16_t eights[2][16]; /* IQ1_M */
     float d;
 } LCY_ALIGNED lcy_vbmi_x;
 
@@ -38,7 +39,7 @@ typedef struct {
     size_t bytes;         /* of a block */
     float factor;         /* of the whole product */
     const uint8_t *order; /* where each activation in the order of planes comes from */
-    void (*sums_of_x)(lcy_vbmi_x *, const lcy_block_q8_k *); /* NULL: none are needed */
+    void (*start)(lcy_vbmi_x *, const lcy_block_q8_k *); /* NULL: there is none */
     uint16_t (*d)(const uint8_t *block);
     __m128i (*dot)(const uint8_t *const w[4], const lcy_vbmi_x *x); /* a block of each of four rows */
 } lcy_vbmi_format;
@@ -73,12 +74,21 @@ LCY_INLINE vi lcy_odd_scales(vi fields, int most) {
     return lcy_and_or(fields, _mm512_set1_epi32(2 * most), _mm512_set1_epi32(1));
 }
 
-/* 64 bytes of a table of 128 (bit 7 of an index is not looked at); of a table of 256 */
+/* bits of a where mask has them, else of b */
+LCY_INLINE vi lcy_either(vi mask, vi a, vi b) { return _mm512_ternarylogic_epi32(mask, a, b, 0xca); }
+
+/* 64 bytes of a table of 128: bit 7 of an index is not looked at */
 LCY_INLINE vi lcy_of_128(const uint8_t *table, vi index) {
     return _mm512_permutex2var_epi8(lcy_64(table), index, lcy_64(table + 64));
 }
+/* the same for some indices; others stay */
+LCY_INLINE vi lcy_some_of_128(const uint8_t *table, vi index, __mmask64 some) {
+    return _mm512_mask2_permutex2var_epi8(lcy_64(table), index, some, lcy_64(table + 64));
+}
+/* of a table of 256: a byte is an index until its half of the table has been looked at */
 LCY_INLINE vi lcy_of_256(const uint8_t *table, vi index) {
-    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(index), lcy_of_128(table, index), lcy_of_128(table + 128, index));
+    const __mmask64 upper = _mm512_movepi8_mask(index);
+    return lcy_some_of_128(table + 128, lcy_some_of_128(table, index, _knot_mask64(upper)), upper);
 }
 
 /* acc + values x activations, where a bit of `bits` in `signs` negates */
@@ -132,7 +142,7 @@ LCY_INLINE __m128 lcy_vbmi_four(int64_t blocks, const uint8_t *const rows[4], co
 LCY_INLINE void lcy_vbmi_order(lcy_vbmi_x *to, const lcy_block_q8_k *x, const lcy_vbmi_format *f) {
     for (int i = 0; i < 256; i += 64)
         _mm512_store_si512(to->q + i, lcy_of_256((const uint8_t *)x->q, lcy_64(f->order + i)));
-    if (f->sums_of_x) f->sums_of_x(to, x);
+    if (f->start) f->start(to, x);
     to->d = x->d;
 }
 

@@ -9,36 +9,14 @@ from ..errors import LlamacyError, UsageError, one_line
 from ..sampling.params import samplers_from_letters, samplers_from_names
 from .log import write_stderr
 from .strto import NotANumber, OutOfRange, atof, atol, nearest, stof, stoi, stoul
+from .words import Invalid, one_of
 
 GPU_WARNING = (b"warning: not compiled with GPU offload support, %b option will be ignored\n"
                b"warning: see main README.md for information on enabling GPU BLAS support\n")
 NO_EFFECT = b"warning: llama.cpp was compiled without CUDA/SYCL%b. Setting %b has no effect.\n"
 
 
-class Invalid(Exception):
-    """The flag cannot be used as given. Scanning goes on; the message at the end names the last flag scanned."""
-
-
-class Done(Exception):
-    """Nothing more to do: the answer is on its way to the user, the exit status is 0."""
-
-    def __init__(self, stdout=b"", stderr=b""):
-        self.stdout = stdout
-        self.stderr = stderr
-
-
 # ------------------------------------------------------------------------------------------------------- general
-
-
-def show_help(params, take, flag):
-    from . import help
-    raise Done(stdout=help.text(params.program))
-
-
-def show_version(params, take, flag):
-    from . import buildinfo
-    raise Done(stderr=f"version: {buildinfo.version()}\n"
-                      f"built with {buildinfo.compiler()} for {buildinfo.target()}\n".encode())
 
 
 def seed(params, take, flag):
@@ -61,13 +39,6 @@ def _threads(take):
 
 def numa(params, take, flag):
     params.numa = one_of(take() or "distribute", ("distribute", "isolate", "numactl"))
-
-
-def one_of(word, words):
-    """`word`, if it is one of them."""
-    if word not in words:
-        raise Invalid
-    return word
 
 
 # --------------------------------------------------------------------------------------------------------- model

@@ -5,13 +5,9 @@ Rows are as in options.py.
 
 import os
 
-from ..errors import UsageError
 from . import help, options
-from .actions import Done, Invalid
-from .console import write_all
-from .log import write_stderr
-from .params import Params, Usage, convert, finish, scan
-from .strto import NotANumber, OutOfRange
+from .params import Params, finish, scan
+from .words import Invalid, apply, by_name, next_value, parsed, refused, spelled
 
 OPTIONS = (
     ("-o --output-file", "FILE", "str", "output_file", "imatrix.dat", "file to write"),
@@ -54,51 +50,30 @@ def usage(program):
 def parse(argv):
     """argv (str, as sys.argv) -> Request. SystemExit after messages, help or version."""
     request = Request(argv[0] if argv else "imatrix")
-    try:
+
+    def read():
         shared = _take_own(request, argv[1:])
         if not request.combine:
             scan(request.params, shared)
             finish(request.params)
             request.params.model_named = True      # a matrix of a model that nobody asked for is of no use
         return request
-    except Done as answer:
-        status, stderr = 0, answer.stderr
-        stdout = usage(request.params.program) if answer.stdout else b""
-    except Usage as error:
-        status, stdout, stderr = 1, usage(request.params.program), os.fsencode(f"{error}\n")
-    except UsageError as error:
-        status, stdout, stderr = 1, b"", os.fsencode(f"error: {error}\n")
-    write_stderr(stderr)
-    write_all(1, stdout)
-    raise SystemExit(status)
+
+    return parsed(read, request.params.program, usage)
 
 
 def _take_own(request, words):
     """Set the fields of the flags in OPTIONS; returns the words that are left, in order. Errors  UsageError."""
-    own = {name: row for row in OPTIONS for name in row[0].split()}
-    shared, rest, words = options.by_name(), [], iter(words)
+    own, shared, rest, words = by_name(OPTIONS), by_name(options.rows()), [], iter(words)
     for word in words:
-        flag = word.replace("_", "-") if word.startswith("--") else word
+        flag = spelled(word)
         if flag in own:
-            _apply(request, own[flag], words, flag)
+            try:
+                apply(request, own[flag], lambda: next_value(words), flag)
+            except Invalid:
+                raise refused(flag) from None
             continue
         rest.append(word)
         for _ in shared[flag][1].split() if flag in shared else ():     # its values may look like flags of ours
             rest += [value for value in (next(words, None),) if value is not None]
     return rest
-
-
-def _apply(request, row, words, flag):
-    def take():
-        for word in words:
-            return word
-        raise Invalid
-
-    try:
-        setattr(request, row[3], convert(row[2], row[1], take))
-    except Invalid:
-        raise Usage(f"error: invalid parameter for argument: {flag}") from None
-    except NotANumber as error:
-        raise Usage(str(error)) from None
-    except OutOfRange as error:
-        raise UsageError(f"{flag}: {error}") from None

@@ -7,13 +7,10 @@ lists, separated by commas or by naming the flag again, and each combination of 
 import os
 from itertools import product
 
-from ..errors import UsageError
 from . import help
-from .actions import Done
 from .buildinfo import default_threads
-from .console import write_all
-from .log import write_stderr
 from .strto import NotANumber, OutOfRange, stoi
+from .words import Done, Invalid, by_name, flags, one_of, parsed, refused, spelled
 
 MODEL = "models/7B/ggml-model-q4_0.gguf"
 CACHE_TYPES = ("f32", "f16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
@@ -46,10 +43,6 @@ OPTIONS = (
 )
 CASE_FIELDS = ("model", "n_gpu_layers", "split_mode", "main_gpu", "tensor_split", "use_mmap", "embeddings", "n_batch",
                "n_ubatch", "type_k", "type_v", "no_kv_offload", "flash_attn", "n_threads")       # the last varies fastest
-
-
-class Invalid(UsageError):
-    """A value that its flag does not take."""
 
 
 class Case:
@@ -98,16 +91,7 @@ class Request:
 def parse(argv):
     """argv (str, as sys.argv) -> Request. SystemExit after help or messages."""
     request = Request(argv[0] if argv else "llama-bench")
-    try:
-        _scan(request, argv[1:])
-        return request
-    except Done:
-        write_all(1, usage(request.program))
-        raise SystemExit(0) from None
-    except UsageError as error:
-        write_stderr(os.fsencode(f"error: {error}\n"))
-        write_all(1, usage(request.program))
-        raise SystemExit(1) from None
+    return parsed(lambda: _scan(request, argv[1:]), request.program, usage)
 
 
 def usage(program):
@@ -127,24 +111,17 @@ def shown_rows():
 
 
 def _scan(request, words):
-    table = {name: row for row in OPTIONS for name in row[0].split()}
-    words = iter(words)
-    for word in words:
-        flag = word.replace("_", "-") if word.startswith("--") else word
-        row = table.get(flag)
-        if row is None:
-            raise UsageError(f"unknown argument: {word}")
-        _, value, kind, field, _, _ = row
+    """Do what the words say; returns the request."""
+    for flag, (_, value, kind, field, _, _), take in flags(words, by_name(OPTIONS), spelled):
         if kind == "help":
             raise Done
-        taken = next(words, None) if value else True
+        word = None
         try:
-            if taken is None:
-                raise Invalid
-            _set(request, kind, field, taken)
+            word = take() if value else True
+            _set(request, kind, field, word)
         except (Invalid, NotANumber, OutOfRange):
-            got = "" if taken is None else f": '{taken}', expected {value}"
-            raise UsageError(f"invalid parameter for argument: {flag}{got}") from None
+            raise refused(flag, "" if word is None else f": '{word}', expected {value}") from None
+    return request
 
 
 def _set(request, kind, field, word):
@@ -170,11 +147,11 @@ def _value(kind, word):
     if kind == "int":
         return _at_least(0, word)
     if kind == "bool":
-        return _choice(word, {"0": 0, "1": 1})
+        return int(one_of(word, ("0", "1")))
     if kind == "type":
-        return _choice(word, dict(zip(CACHE_TYPES, CACHE_TYPES)))
+        return one_of(word, CACHE_TYPES)
     if kind == "split":
-        return _choice(word, {name: name for name in ("none", "layer", "row")})
+        return one_of(word, ("none", "layer", "row"))
     return word
 
 
@@ -190,9 +167,3 @@ def _at_least(least, word):
     if number < least:
         raise Invalid
     return number
-
-
-def _choice(word, known):
-    if word not in known:
-        raise Invalid
-    return known[word]

@@ -7,6 +7,7 @@ A row is (names, value, kind, field, default, help):
               str, bytes          any word; bytes where it is text for the model
               on, off             no value: sets the field to True or False
               choice              one of the words in `value`, which | separates
+              help, version       prints it and ends
               do                  calls actions.<field>, which takes the values it needs
               note                accepted without effect; says so on stderr
     field     the attribute of Params that is set; `sampling.x` is an attribute of Params.sampling
@@ -21,8 +22,8 @@ SAMPLERS = "top_k;tfs_z;typical_p;top_p;min_p;temperature"
 CACHE_TYPES = ("f32", "f16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 
 GENERAL = (
-    ("-h --help", "", "do", "show_help", None, "print this text and exit"),
-    ("--version", "", "do", "show_version", None, "print build number and compiler and exit"),
+    ("-h --help", "", "help", "", None, "print this text and exit"),
+    ("--version", "", "version", "", None, "print build number and compiler and exit"),
     ("-s --seed", "N", "do", "seed", -1, "seed of the random numbers; -1: another one each time"),
     ("-t --threads", "N", "do", "threads", None,
      "threads while generating; 0 or less: all logical CPUs (default: one per physical core)"),
@@ -247,8 +248,3 @@ SECTIONS = (
 def rows():
     """All rows, in order."""
     return [row for _, _, section in SECTIONS for row in section]
-
-
-def by_name():
-    """Every spelling -> its row."""
-    return {name: row for row in rows() for name in row[0].split()}

@@ -4,15 +4,10 @@ The rules are those of the reference, down to the message that blames the last f
 compare stderr. Where the reference crashes there is one line, `error: ...`, and status 1.
 """
 
-import os
-
 from ..errors import LlamacyError, UsageError, one_line
 from ..sampling.params import SamplingParams
-from . import actions, options
-from .actions import Done, Invalid, flat, one_of
-from .console import write_all
-from .log import write_stderr
-from .strto import NotANumber, OutOfRange, stof, stoi
+from . import options
+from .words import Invalid, Usage, apply, by_name, check_range, flags, parsed, refused, spelled, unknown
 
 SEED_UNSET = 0xFFFFFFFF
 ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"'": b"'", b'"': b'"'}
@@ -40,7 +35,7 @@ class Params:
         self.program = program
         self.sampling = SamplingParams()
         for _, _, kind, field, default, _ in options.rows():
-            if kind not in ("do", "note") and not field.startswith("sampling."):
+            if kind not in ("help", "version", "do", "note") and not field.startswith("sampling."):
                 setattr(self, field, default)
         self.seed = SEED_UNSET
         self.n_threads, self.n_threads_batch = None, -1
@@ -61,89 +56,43 @@ class Params:
 def parse(argv):
     """argv (str, as sys.argv) -> Params, ready for use. SystemExit after messages, help or version."""
     params = Params(argv[0] if argv else "main")
-    try:
+
+    def read():
         scan(params, argv[1:])
         finish(params)
         return params
-    except Done as answer:
-        status, stdout, stderr = 0, answer.stdout, answer.stderr
-    except Usage as error:
-        from . import help
-        status, stdout, stderr = 1, help.text(params.program), os.fsencode(f"{error}\n")
-    except UsageError as error:
-        status, stdout, stderr = 1, b"", os.fsencode(f"error: {error}\n")
-    write_stderr(stderr)
-    write_all(1, stdout)
-    raise SystemExit(status)
+
+    return parsed(read, params.program, usage)
 
 
-class Usage(UsageError):
-    """An error after which the reference prints its help. The text is the line as it stands."""
+def usage(program):
+    from . import help
+    return help.text(program)
 
 
 def scan(params, words):
-    """Walk through the words once, left to right, and do what each flag says."""
-    table = options.by_name()
-    words = iter(words)
-    flag, invalid = "", False
+    """Do what the words say. A flag that cannot be used as given is no end: the message blames the last one there is."""
+    table, flag, invalid = by_name(options.rows()), "", False
 
-    def take():
-        for word in words:
-            return word
-        raise Invalid
+    def spell(word):
+        flag = spelled(word)
+        if flag.startswith("--log-") and word != flag:      # the log flags take no `_`
+            raise unknown(flag, table)
+        return flag
 
-    for word in words:
-        flag = word.replace("_", "-") if word.startswith("--") else word
-        row = table.get(flag)
-        if row is None or (flag.startswith("--log-") and word != flag):      # the log flags take no `_`
-            raise Usage(f"error: unknown argument: {flag}{suggestion(flag, table)}")
+    for flag, row, take in flags(words, table, spell):
         try:
-            apply(params, row, take, flag)
+            apply(params, row, take, flag, action)
         except Invalid:
             invalid = True
-        except NotANumber as error:
-            raise Usage(str(error)) from None
-        except OutOfRange as error:
-            raise UsageError(f"{flag}: {error}") from None
     if invalid:
-        raise Usage(f"error: invalid parameter for argument: {flag}")
+        raise refused(flag)
 
 
-def apply(params, row, take, flag):
-    """Do what the row says; `take` gives its values."""
-    _, value, kind, field, _, _ = row
-    if kind == "do":
-        getattr(actions, field)(params, take, flag)
-        return
-    if kind == "note":
-        for _ in value.split():
-            take()
-        write_stderr(os.fsencode(f"note: {flag} is accepted and has no effect\n"))
-        return
-    target, _, name = field.rpartition(".")
-    setattr(params.sampling if target else params, name, convert(kind, value, take))
-
-
-def convert(kind, value, take):
-    """The value of a flag of this kind (options.py)."""
-    if kind in ("on", "off"):
-        return kind == "on"
-    word = take()
-    if kind == "str":
-        return word
-    if kind == "choice":
-        return one_of(word, value.split("|"))
-    word = os.fsencode(word)
-    return word if kind == "bytes" else stoi(word) if kind == "int" else stof(word)
-
-
-def suggestion(flag, table):
-    """A second line for the message, if the word looks like a flag."""
-    if not flag.startswith("-"):
-        return ""
-    from difflib import get_close_matches
-    near = get_close_matches(flag, table, 1, 0.7)
-    return f"\ndid you mean {near[0]}?" if near else ""
+def action(name):
+    """The function of a row of kind `do`."""
+    from . import actions
+    return getattr(actions, name)
 
 
 def finish(params):
@@ -181,19 +130,22 @@ def check(params):
         if kind not in options.CACHE_TYPES:
             accepted = " ".join(options.CACHE_TYPES)
             raise UsageError(f"{flag}: unknown cache type '{one_line(kind)}' (accepted: {accepted})")
-    n, width = params.grp_attn_n, params.grp_attn_w
-    if params.n_batch < 0:
-        raise UsageError(f"-b: {params.n_batch} is out of range (accepted: 0 to 2147483647)")
-    if n < 1:
-        raise UsageError(f"-gan: {n} is out of range (accepted: 1 to 2147483647)")
-    if n > 1 and (width < 1 or width % n):
-        raise UsageError(f"-gaw: {width} is out of range (accepted: multiples of {n}, which is -gan)")
+    check_range("-b", params.n_batch, 0, 2**31 - 1)
+    check_groups(params.grp_attn_n, params.grp_attn_w)
     if params.sampling.grammar:
         from ..sampling import parse_grammar
         try:
             parse_grammar(params.sampling.grammar)
         except LlamacyError as error:
+            from .actions import flat
             raise UsageError(f"the grammar cannot be used: {flat(error)}") from None
+
+
+def check_groups(n, width):
+    """Refuse groups of positions (-gan, -gaw) that do not fit together."""
+    check_range("-gan", n, 1, 2**31 - 1)
+    if n > 1 and (width < 1 or width % n):
+        raise UsageError(f"-gaw: {width} is out of range (accepted: multiples of {n}, which is -gan)")
 
 
 def unescape(text):

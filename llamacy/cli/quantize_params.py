@@ -71,7 +71,9 @@ def _option(request, words):
     flag = words.pop(0)
     row = BY_NAME.get(flag)
     if row is None:
-        raise ShowUsage(f"main: unknown option {one_line(flag)}{_suggestion(flag)}")
+        from .words import similar
+        near = similar(flag, BY_NAME)
+        raise ShowUsage(f"main: unknown option {one_line(flag)}" + (f"; did you mean {near}?" if near else ""))
     _, value, kind, field, _ = row
     if kind == "usage":
         raise ShowUsage
@@ -87,12 +89,6 @@ def _option(request, words):
         request.overrides.append(_override(word))
     else:
         setattr(request, field, _tensor_type(flag, word) if kind == "type" else word)
-
-
-def _suggestion(flag):
-    from difflib import get_close_matches
-    near = get_close_matches(flag, BY_NAME, 1, 0.7)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _override(word):

@@ -8,7 +8,7 @@ Kinds are those of options.py, and
 from .options import CACHE_TYPES, MODEL
 
 GENERAL = (
-    ("-h --help", "", "do", "show_help", None, "print this text and exit"),
+    ("-h --help", "", "help", "", None, "print this text and exit"),
     ("-v --verbose", "", "on", "verbose", False, "log more, and put the native answer into chat answers"),
     ("-t --threads", "N", "int", "n_threads", None, "threads while generating (default: one per physical core)"),
     ("-tb --threads-batch", "N", "int", "n_threads_batch", -1, "threads while reading prompts; -1: as --threads"),
@@ -100,8 +100,3 @@ SECTIONS = (
 def rows():
     """All rows, in order."""
     return [row for _, section in SECTIONS for row in section]
-
-
-def by_name():
-    """Every spelling -> its row."""
-    return {name: row for row in rows() for name in row[0].split()}

@@ -8,11 +8,11 @@ import os
 
 from ..errors import UsageError, one_line
 from . import server_options as options
-from .actions import Done, Invalid, one_of, parse_override
-from .console import write_all
+from .actions import parse_override
 from .log import write_stderr
-from .params import convert
-from .strto import NotANumber, OutOfRange, stof
+from .params import check_groups, model_path
+from .strto import NotANumber, stof
+from .words import Invalid, apply, by_name, check_range, flags, one_of, parsed, refused
 
 MOST_SLOTS = 64
 PASSED_ON = {"gpu_layers": "Not compiled with GPU offload support, --n-gpu-layers option will be ignored. See main README.md "
@@ -35,7 +35,7 @@ class ServerParams:
         for _, _, kind, field, default, _ in options.rows():
             if kind == "list":
                 setattr(self, field, [])
-            elif kind != "do":
+            elif kind not in ("help", "do"):
                 setattr(self, field, default)
         self.overrides, self.loras, self.control_vectors, self.warnings = [], [], [], []
         self.check_tensors, self.yarn_orig_ctx, self.seed, self.numa = False, 0, 0, None
@@ -45,63 +45,27 @@ class ServerParams:
 def parse(argv):
     """argv (str, as sys.argv) -> ServerParams. SystemExit after messages or help."""
     params = ServerParams(argv[0] if argv else "server")
-    try:
+
+    def read():
         scan(params, argv[1:])
         finish(params)
         return params
-    except Done as answer:
-        status, stdout, stderr = 0, answer.stdout, b""
-    except Usage as error:
-        status, stdout, stderr = 1, help_text(params.program), os.fsencode(f"{error}\n")
-    except UsageError as error:
-        status, stdout, stderr = 1, b"", os.fsencode(f"error: {error}\n")
-    write_stderr(stderr)
-    write_all(1, stdout)
-    raise SystemExit(status)
 
-
-class Usage(UsageError):
-    """An error after which the help is printed."""
+    return parsed(read, params.program, help_text)
 
 
 def scan(params, words):
-    """Walk through the words once; stop at the first that cannot be used."""
-    table, words = options.by_name(), iter(words)
-
-    def take():
-        for word in words:
-            return word
-        raise Invalid
-
-    for flag in words:
-        row = table.get(flag)
-        if row is None:
-            raise Usage(f"error: unknown argument: {flag}")
+    """Do what the words say, up to the first that cannot be used."""
+    for flag, row, take in flags(words, by_name(options.rows())):
         try:
-            apply(params, row, take, flag)
+            apply(params, row, take, flag, ACTIONS.get)
         except Invalid:
-            raise Usage(f"error: invalid parameter for argument: {flag}") from None
+            raise refused(flag) from None
         except NotANumber:
             raise UsageError(f"{flag}: expected a number") from None
-        except OutOfRange as error:
-            raise UsageError(f"{flag}: {error}") from None
-
-
-def apply(params, row, take, flag):
-    _, value, kind, field, _, _ = row
-    if kind == "do":
-        ACTIONS[field](params, take, flag)
-    elif kind == "list":
-        getattr(params, field).append(take())
-    else:
-        setattr(params, field, convert(kind, value, take))
 
 
 # ---- flags that do more than set a field
-
-
-def show_help(params, take, flag):
-    raise Done(stdout=help_text(params.program))
 
 
 def numa(params, take, flag):
@@ -179,7 +143,7 @@ def split_mode(word):
 
 
 ACTIONS = {
-    "show_help": show_help, "numa": numa, "override_kv": override_kv, "lora": lora, "lora_scaled": lora_scaled,
+    "numa": numa, "override_kv": override_kv, "lora": lora, "lora_scaled": lora_scaled,
     "api_key_file": api_key_file, "system_prompt_file": system_prompt_file, "chat_template": chat_template,
     "no_gpu_layers": without_effect("gpu_layers"), "no_split_mode": without_effect("split_mode", split_mode),
     "no_tensor_split": without_effect("tensor_split"), "no_main_gpu": without_effect("main_gpu"),
@@ -206,32 +170,17 @@ def finish(params):
         params.slot_save_path += "/"
 
 
-def model_path(params):
-    """The model file: -m, or what the download flags imply, or the default."""
-    if params.hf_repo:
-        if not params.hf_file and not params.model:
-            raise UsageError("--hf-repo requires either --hf-file or --model")
-        params.hf_file = params.hf_file or params.model
-        return params.model or "models/" + params.hf_file.rpartition("/")[2]
-    if params.model_url and not params.model:
-        return "models/" + params.model_url.partition("#")[0].partition("?")[0].rpartition("/")[2]
-    return params.model or options.MODEL
-
-
 def check(params):
     """Refuse what would stop the server later."""
     for flag, kind in (("-ctk", params.cache_type_k), ("-ctv", params.cache_type_v)):
         if kind not in options.CACHE_TYPES:
             raise UsageError(f"{flag}: Invalid cache type: {one_line(kind)} (accepted: {' '.join(options.CACHE_TYPES)})")
     for flag, value, least, most in (
-            ("-np", params.n_parallel, 1, MOST_SLOTS), ("-gan", params.grp_attn_n, 1, 2**31 - 1), ("--port", params.port, 0, 65535),
+            ("-np", params.n_parallel, 1, MOST_SLOTS), ("--port", params.port, 0, 65535),
             ("-b", params.n_batch, 1, 2**31 - 1), ("-ub", params.n_ubatch, 0, 2**31 - 1), ("-c", params.n_ctx, 0, 2**31 - 256),
             ("-to", params.timeout, 1, 2**31 - 1), ("--body-limit", params.body_limit, 1, 65536)):
-        if not least <= value <= most:
-            raise UsageError(f"{flag}: {value} is out of range (accepted: {least} to {most})")
-    n, width = params.grp_attn_n, params.grp_attn_w
-    if n > 1 and (width < 1 or width % n):
-        raise UsageError(f"-gaw: {width} is out of range (accepted: multiples of {n}, which is -gan)")
+        check_range(flag, value, least, most)
+    check_groups(params.grp_attn_n, params.grp_attn_w)
     if params.pooling in ("mean", "cls"):
         raise UsageError(f"--pooling: {params.pooling} is not possible with a causal model (accepted: none)")
     if bool(params.ssl_key_file) != bool(params.ssl_cert_file):

@@ -9,6 +9,7 @@ import time
 
 from . import options
 from .log import write_stderr
+from .words import by_name
 
 CPU_KEYS = """arm_fma avx avx_vnni avx2 avx512 avx512_vbmi avx512_vnni cuda vulkan clblast kompute fma gpublas neon f16c
 fp16_va wasm_simd blas sse3 vsx matmul_int8""".split()
@@ -75,7 +76,7 @@ def document(params, stamp, *, model_desc, n_vocab, n_keep, prompt_tokens, outpu
         "optimize: true",
         f"time: {stamp}",
     ] + banner("User Inputs")
-    table = options.by_name()
+    table = by_name(options.rows())
     for key in KEYS:
         lines += entry(key, table.get("--" + key.replace("_", "-")), params, results)
     lines += banner("Generation Results") + text_lines("output", output)

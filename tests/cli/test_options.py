@@ -8,6 +8,7 @@ from commandline import accepted, ended, field_of, params
 
 from llamacy.cli import actions, options
 from llamacy.cli.params import Params
+from llamacy.cli.words import by_name
 from llamacy.sampling.params import SamplingParams
 
 ROWS = options.rows()
@@ -31,19 +32,19 @@ def names(*kinds):
 
 
 def test_no_spelling_twice():
-    assert len(options.by_name()) == len(NAMES) > 190
+    assert len(by_name(ROWS)) == len(NAMES) > 190
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0].split()[0])
 def test_row_is_sound(row):
     spellings, value, kind, field, default, text = row
     assert all(name.startswith("-") and "_" not in name for name in spellings.split())
-    assert kind in ("int", "float", "str", "bytes", "on", "off", "choice", "do", "note")
-    assert bool(value) == (kind not in ("on", "off")) or kind in ("do", "note")
+    assert kind in ("int", "float", "str", "bytes", "on", "off", "choice", "help", "version", "do", "note")
+    assert bool(value) == (kind not in ("on", "off", "help", "version")) or kind in ("do", "note")
     assert text and text[-1] != "." and "default" not in text.partition("(default:")[0]
     if kind == "do":
         assert callable(getattr(actions, field))
-    elif kind != "note":
+    elif field:
         assert field_of(Params(), field) == default
 
 
@@ -62,7 +63,7 @@ def test_flag_sets_its_field_and_no_other(name, row, capfdbinary):
     assert field_of(found, row[3]) == expected and type(field_of(found, row[3])) is type(expected)
     assert err == b""
     fresh = Params()
-    others = {row[3] for row in ROWS if row[2] not in ("do", "note")} - {row[3], "model", "hf_file"}
+    others = {row[3] for row in ROWS if row[3] and row[2] != "do"} - {row[3], "model", "hf_file"}
     assert all(field_of(found, field) == field_of(fresh, field) for field in others)
 
 
@@ -114,11 +115,10 @@ ACTIONS = {
     "refuse_embedding": [([], {"refuse": "embedding"})],
     "log_file": [(["x"], {"log_file": "x"}), ([""], {"log_file": "unnamed"})],
 }
-ENDINGS = {"show_help", "show_version"}                     # in test_help.py
 
 
 def test_every_action_is_tried():
-    assert {row[3] for row in ROWS if row[2] == "do"} == ACTIONS.keys() | ENDINGS
+    assert {row[3] for row in ROWS if row[2] == "do"} == ACTIONS.keys()
 
 
 @pytest.mark.parametrize("name, words, expected", [

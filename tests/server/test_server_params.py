@@ -68,10 +68,11 @@ def test_files(tmp_path):
 
 
 @pytest.mark.parametrize("words, line", [
-    (["--temp", "1"], "error: unknown argument: --temp"), (["--slot_save_path", "x"], "error: unknown argument: --slot_save_path"),
+    (["--temp", "1"], "error: unknown argument: --temp"),
+    (["--slot_save_path", "x"], "error: unknown argument: --slot_save_path\ndid you mean --slot-save-path?"),
     (["extra"], "error: unknown argument: extra"), (["--port"], "error: invalid parameter for argument: --port"),
     (["--log-format", "xml"], "error: invalid parameter for argument: --log-format"), (["--version"], "error: unknown argument: --version"),
-    (["--port=1"], "error: unknown argument: --port=1")])
+    (["--port=1"], "error: unknown argument: --port=1\ndid you mean --port?")])
 def test_errors_with_help(capfd, words, line):
     out, err = refused(capfd, *words)
     assert err == line + "\n" and out.startswith("usage: ./server [options]\n\noptions:\n")

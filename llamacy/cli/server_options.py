@@ -18,7 +18,7 @@ GENERAL = (
 
 MODELS = (
     ("-m --model", "FILE", "str", "model", "",
-     "GGUF file; the first of a split set is enough (default: " + MODEL + ")"),
+     "GGUF file; the first of a split set is enough (default: " + MODEL + ", else bundled)"),
     ("-mu --model-url", "URL", "str", "model_url", "", "address to fetch the model from (needs a build that can download)"),
     ("-hfr --hf-repo", "REPO", "str", "hf_repo", "", "repository on Hugging Face (needs a build that can download)"),
     ("-hff --hf-file", "FILE", "str", "hf_file", "", "file in that repository"),

@@ -12,10 +12,10 @@
 
 enum { LCY_IQ_SHORT_BLOCKS = (LCY_SHORT_ROW - 1) / 256 };
 
-/* A block, 32 weights to a register. IQ1: value -1, 0 or 1, and what shifts it by an eighth up or down. */
+/* A block, 32 weights to a register. IQ1: values -1, 0 and 1, and shifts of -1 or 1 eighth. */
 typedef struct {
     __m256i value[8], scale[8]; /* i8; i16: of pairs of weights */
-    __m256i shift[8];           /* i8, IQ1: -1 or 1 */
+    __m256i shift[8];           /* i8, IQ1_M */
     __m256i shift_scale;        /* i16, IQ1_S: shift * scale of each 16 weights */
     float d;
 } lcy_iq_short_block;
@@ -23,6 +23,12 @@ typedef struct {
 typedef void (*lcy_iq_short_unpack_fn)(lcy_iq_short_block *out, const uint8_t *block);
 typedef float (*lcy_iq_short_dot_fn)(int64_t blocks, const lcy_iq_short_block *w, const lcy_block_q8_k *x, float factor);
 
+/* The bits of `mask` in each byte, less 1. */
+LCY_INLINE __m256i lcy_iq_bits_less_1(__m256i v, int mask) {
+    return _mm256_sub_epi8(_mm256_and_si256(v, _mm256_set1_epi8((char)mask)), _mm256_set1_epi8(1));
+}
+
+/* IQ1 (has_mins) has bytes 8 t, and those of IQ1_M (size 16) 8 t + 2 where the shift is upward: see iq1.h. */
 LCY_INLINE void lcy_iq_short_unpack(lcy_iq_short_block *out, const uint8_t *block, const lcy_iq_traits *f) {
     lcy_iq_begun s;
     f->begin(&s, block);
@@ -31,14 +37,10 @@ LCY_INLINE void lcy_iq_short_unpack(lcy_iq_short_block *out, const uint8_t *bloc
     for (int b = 0; b < 8; b++) {
         const __m256i v = lcy_iq_signed_values(&s, block, b, f);
         out->scale[b] = lcy_iq_scale(&s, b);
-        out->value[b] = v;
-        if (!f->has_mins) continue;
-        /* 8 t + 2 for digit t and an upward shift of IQ1_M: see iq1.h */
-        const __m256i one = _mm256_set1_epi8(1);
-        out->value[b] = _mm256_sub_epi8(_mm256_and_si256(_mm256_srli_epi16(v, 3), _mm256_set1_epi8(3)), one);
-        out->shift[b] = _mm256_sub_epi8(_mm256_and_si256(v, _mm256_set1_epi8(2)), one);
+        out->value[b] = f->has_mins ? lcy_iq_bits_less_1(_mm256_srli_epi16(v, 3), 3) : v;
+        if (f->has_mins && f->size == 16) out->shift[b] = lcy_iq_bits_less_1(v, 2);
     }
-    if (f->has_mins) { /* IQ1_S: (shift - 8) * scale */
+    if (f->has_mins && f->size == 32) { /* s.mins: (shift - 8) * scale */
         const __m128i even = _mm256_castsi256_si128(s.scales), odd = _mm256_extracti128_si256(s.scales, 1);
         const __m256i scales = _mm256_setr_m128i(_mm_unpacklo_epi16(even, odd), _mm_unpackhi_epi16(even, odd));
         out->shift_scale = _mm256_add_epi16(s.mins, _mm256_slli_epi16(scales, 3));

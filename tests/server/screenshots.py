@@ -1,20 +1,24 @@
-"""Pictures of the page for the README: python -m tests.server.screenshots MODEL.gguf [FOLDER (docs)] [--all]."""
+"""Pictures of the page for README.md and docs/: python -m tests.server.screenshots [MODEL [FOLDER]] [--all]."""
 
+import argparse
 import sys
 from pathlib import Path
 
 from tests.server.browser import Browser
 from tests.server.process import Running
 
-QUESTION = "Tell me a story about a little dog."
+TURNS = ("Hello!", "Tell me a story about a kite.", "What is the capital of France?")      # the bundled model does them well
+SETTINGS = {"temperature": 0.6, "n_predict": 250, "seed": 10}
 TITLES = (("text", "Lily and the big tree"), ("chat", "Names for a cat"), ("chat", "A poem about rain"))
 SAMPLE = [{"id": f"sample{i}", "mode": mode, "title": title, "system": "", "created": 1, "updated": 1 + i, "prompt": "x",
            "output": None, "messages": []} for i, (mode, title) in enumerate(TITLES)]
 
 
-def talk(page, text):
-    page.type("#input", text, "\n")
-    page.wait(lambda: page.all(".message.assistant .stats"), "an answer", 300)
+def talk(page, turns):
+    for count, text in enumerate(turns, 1):
+        page.type("#input", text, "\n")
+        page.wait(lambda: len(page.all(".message.assistant .stats")) == count, "an answer", 300)
+    page.wait(lambda: not page.all("#slots .at-work"), "idle slots")
 
 
 def take(page, path):
@@ -24,9 +28,9 @@ def take(page, path):
 
 def chat(page, url, folder, dark):
     page.shape(1200, 780, dark)
-    page.open(url, {"n_predict": 120, "seed": 5}, SAMPLE)
+    page.open(url, SETTINGS, SAMPLE)
     page.click("#new-chat")
-    talk(page, QUESTION)
+    talk(page, TURNS)
     take(page, folder / ("page-dark.png" if dark else "page.png"))
 
 
@@ -51,22 +55,26 @@ def others(page, url, folder):
     take(page, folder / "page-settings.png")
     for dark in (False, True):
         page.shape(390, 844, dark, phone=True)
-        page.open(url, {"n_predict": 90, "seed": 5}, SAMPLE)
+        page.open(url, SETTINGS, SAMPLE)
         page.click("#side-open")
         page.click("#new-chat")
-        talk(page, QUESTION)
+        talk(page, TURNS)
         take(page, folder / f"page-phone{'-dark' if dark else ''}.png")
 
 
 def main(argv):
-    model, folder = argv[1], Path(next((word for word in argv[2:] if word[0] != "-"), "docs"))
-    server, page = Running("-m", model, "-c", "2048", "-np", "4", "-a", Path(model).stem), Browser()
+    parser = argparse.ArgumentParser("python -m tests.server.screenshots")
+    parser.add_argument("model", nargs="?", default="bundled")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("docs"))
+    parser.add_argument("--all", action="store_true", help="also those that docs/ does not show")
+    args = parser.parse_args(argv[1:])
+    server, page = Running("-m", args.model, "-c", "2048", "-np", "4"), Browser()
     try:
-        chat(page, server.url, folder, dark=False)
-        probabilities(page, server.url, folder)
-        if "--all" in argv:
-            chat(page, server.url, folder, dark=True)
-            others(page, server.url, folder)
+        chat(page, server.url, args.folder, dark=False)
+        probabilities(page, server.url, args.folder)
+        if args.all:
+            chat(page, server.url, args.folder, dark=True)
+            others(page, server.url, args.folder)
     finally:
         page.close()
         server.end()

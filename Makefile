@@ -23,7 +23,7 @@ TREE    = bin convert.py convert-hf-to-gguf.py docs kernels llamacy prompts pypr
 
 # install,PLACE: what pyproject.toml lists at PLACE, into .venv; the list becomes the target
 install = $(VENV) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))$(1), sep="\n")' > $@ && \
-    { $(VENV) -m pip --disable-pip-version-check --quiet install -r $@ || \
+    { $(VENV) -m pip --disable-pip-version-check --quiet install --no-compile -r $@ || \
     { echo 'make: pip could not install these packages (is there a network?):' $$(cat $@) >&2; exit 1; }; }
 
 GPU = $(strip $(foreach flag,LLAMA_CUBLAS LLAMA_CUDA LLAMA_METAL,$(if $($(flag)),$(flag)=$($(flag)))))

@@ -61,12 +61,12 @@ static inline lanes lanes_through_half(lanes x) {
     return lanes_of_halves(lanes_8to_half(x.a, x.b), lanes_8to_half(x.c, x.d));
 }
 
-/* a * 2^n, n whole and -126 or more */
-static inline float32x4_t lanes_4power(float32x4_t n) {
-    return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127)), 23));
+/* of the bits */
+static inline float32x4_t lanes_4shifted(float32x4_t a, int n) {
+    return vreinterpretq_f32_s32(vshlq_s32(vreinterpretq_s32_f32(a), vdupq_n_s32(n)));
 }
-static inline lanes lanes_scale(lanes x, lanes n) {
-    return lanes_mul(x, (lanes){lanes_4power(n.a), lanes_4power(n.b), lanes_4power(n.c), lanes_4power(n.d)});
+static inline lanes lanes_shift_left(lanes x, int n) {
+    return (lanes){lanes_4shifted(x.a, n), lanes_4shifted(x.b, n), lanes_4shifted(x.c, n), lanes_4shifted(x.d, n)};
 }
 
 /* f16 -> f16 through a table */

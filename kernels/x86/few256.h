@@ -121,7 +121,7 @@ LCY_INLINE void v_matmul256_few(v_format256 f, const v_few256_fn few[V_FEW_WIDTH
         float sums[V_FEW][V_ROWS];
         some = width < tokens - t ? width : tokens - t;
         v_prepare_few256(&p, f, k, width, some, x + t * x_stride, x_stride);
-        v_touch(w, (all.step - 1) * w_stride + k / 256 * f.bytes);
+        if (rows) v_touch(w, (all.step - 1) * w_stride + k / 256 * f.bytes);
         for (int64_t i = 0; i < all.tiles; i++) {
             const int64_t r = v_first_row(all, i);
             const uint8_t *next = w + (r + all.step) * w_stride;

@@ -150,7 +150,7 @@ LCY_INLINE void v_matmul32_few(v_format32 f, const v_few32_fn few[V_FEW_WIDTHS],
         float sums[V_FEW][V_ROWS];
         some = width < tokens - t ? width : tokens - t;
         v_prepare_few32(&p, f, k, width, some, x + t * x_stride, x_stride);
-        v_touch(w, (all.step - 1) * w_stride + k / 32 * f.bytes);
+        if (rows) v_touch(w, (all.step - 1) * w_stride + k / 32 * f.bytes);
         for (int64_t i = 0; i < all.tiles; i++) {
             const int64_t r = v_first_row(all, i);
             const uint8_t *next = w + (r + all.step) * w_stride;

@@ -11,7 +11,32 @@
 #include "pairs.h"
 
 static const uint8_t lcy_low_iq1[2048] LCY_ALIGNED = {LCY_KEYS_IQ1(LCY_LOW_BYTE)};
-static const uint8_t lcy_high_iq1[2048] LCY_ALIGNED = {LCY_KEYS_IQ1(LCY_HIGH_BYTE)};
+
+/* The upper half of a point ascends with its index, slowly: 16 neighbours have one or two. So 128 places tell all: what is
+ * there before its edge, what from there on. */
+#define LCY_UPPER(k) (0x##k >> 8)
+#define LCY_ALIKE(a, b) (LCY_UPPER(a) == LCY_UPPER(b))
+#define LCY_BEFORE_IQ1(P, a, ...) LCY_UPPER(a),
+#define LCY_AFTER_IQ1(P, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p) LCY_UPPER(p),
+#define LCY_EDGE_IQ1(P, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p)                                               \
+    1 + LCY_ALIKE(a, b) + LCY_ALIKE(a, c) + LCY_ALIKE(a, d) + LCY_ALIKE(a, e) + LCY_ALIKE(a, f) + LCY_ALIKE(a, g) +   \
+        LCY_ALIKE(a, h) + LCY_ALIKE(a, i) + LCY_ALIKE(a, j) + LCY_ALIKE(a, k) + LCY_ALIKE(a, l) + LCY_ALIKE(a, m) +   \
+        LCY_ALIKE(a, n) + LCY_ALIKE(a, o) + LCY_ALIKE(a, p),
+static const uint8_t lcy_before_iq1[128] LCY_ALIGNED = {LCY_LINES_IQ1(LCY_BEFORE_IQ1, )};
+static const uint8_t lcy_after_iq1[128] LCY_ALIGNED = {LCY_LINES_IQ1(LCY_AFTER_IQ1, )};
+static const uint8_t lcy_edge_iq1[128] LCY_ALIGNED = {LCY_LINES_IQ1(LCY_EDGE_IQ1, )};
+
+/* bits 1..3 of `above`: bits 8..10 of the indices */
+LCY_INLINE void lcy_look_up_iq1(vi low[2], vi high[2], const vi index[2], const vi above[2]) {
+    const vi nibble = _mm512_set1_epi8(15);
+    lcy_look_up(low, lcy_low_iq1, 3, index, above);
+    for (int i = 0; i < 2; i++) {
+        const vi line = lcy_either(nibble, _mm512_srli_epi16(index[i], 4), _mm512_slli_epi16(above[i], 3));
+        const vi place = _mm512_and_si512(index[i], nibble), edge = lcy_of_128(lcy_edge_iq1, line);
+        high[i] = _mm512_mask_blend_epi8(_mm512_cmpge_epu8_mask(place, edge), lcy_of_128(lcy_before_iq1, line),
+                                         lcy_of_128(lcy_after_iq1, line));
+    }
+}
 
 /* 8 times digit j (0..3) of bytes: the look-up takes 6 bits, of which the table heeds 2 */
 LCY_INLINE vi lcy_eighths_iq1(int j, vi bytes) {
@@ -40,8 +65,7 @@ LCY_INLINE __m128i lcy_dot_iq1_s(const uint8_t *const w[4], const lcy_vbmi_x *x)
         above[i] = _mm512_multishift_epi64_epi8(_mm512_set1_epi64(0x1815120f0805023f), words);
         upper[i] = _mm512_multishift_epi64_epi8(_mm512_set1_epi64(0x1b1b1b1b0b0b0b0b), words);
     }
-    lcy_look_up(low, lcy_low_iq1, 3, index, above);
-    lcy_look_up(high, lcy_high_iq1, 3, index, above);
+    lcy_look_up_iq1(low, high, index, above);
     for (int i = 0; i < 2; i++) {
         const __mmask16 down = _mm512_test_epi32_mask(upper[i], _mm512_set1_epi32(16));
         vi acc = _mm512_mask_blend_epi32(down, lcy_twice32(x->start[0]), lcy_twice32(x->start[1]));
@@ -90,8 +114,7 @@ LCY_INLINE __m128i lcy_dot_iq1_m(const uint8_t *const w[4], const lcy_vbmi_x *x)
         upper[i] = _mm512_multishift_epi64_epi8(_mm512_set1_epi64(0x1b17130f0b07033f), words); /* a nibble, one above bit 0 */
         index[i] = lcy_two32(p->qs, q->qs);
     }
-    lcy_look_up(low, lcy_low_iq1, 3, index, upper);
-    lcy_look_up(high, lcy_high_iq1, 3, index, upper);
+    lcy_look_up_iq1(low, high, index, upper);
     for (int i = 0; i < 2; i++) {
         const lcy_block_iq1_m *p = (const void *)w[2 * i], *q = (const void *)w[2 * i + 1];
         const vi scales = lcy_two8((const uint8_t *)p->scales, (const uint8_t *)q->scales);

@@ -5,7 +5,7 @@
 #include "iq3.h"
 
 /* What the level below offers, for other counts of tokens and for short rows. Every call of fill finds the same. */
-static lcy_matmul_fn below[LCY_TYPE_COUNT];
+static _Atomic(lcy_matmul_fn) below[LCY_TYPE_COUNT];
 
 #define LCY_ONE_TOKEN(name, type)                                                                                     \
     static void matmul_##name##_vbmi(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,        \

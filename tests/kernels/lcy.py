@@ -81,14 +81,18 @@ def operation(table, name):
     return ctypes.CFUNCTYPE(None, *SIGNATURES[name])(table.operations[OPERATIONS.index(name)])
 
 
+def built():
+    """(name, CPU features it needs) of each built ISA level, weakest first."""
+    found = []
+    while isa := lib.lcy_isa_at(len(found)):
+        found.append((isa.contents.name.decode(), isa.contents.needs))
+    return found
+
+
 def levels():
     """(name, table) of each built ISA level that this CPU can run, weakest first; each level alone over plain C."""
-    have, found, i = lib.lcy_cpu_features(), [], 0
-    while isa := lib.lcy_isa_at(i):
-        isa, i = isa.contents, i + 1
-        if isa.needs & have == isa.needs:
-            found.append((isa.name.decode(), kernels(isa.needs)))
-    return found
+    have = lib.lcy_cpu_features()
+    return [(name, kernels(needs)) for name, needs in built() if needs & have == needs]
 
 
 def address(entry):

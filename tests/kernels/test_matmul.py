@@ -75,6 +75,14 @@ def lengths(fmt):
     return [fmt.block, fmt.block * 2, fmt.block * 3] + [LONG + fmt.block * k for k in long]
 
 
+@pytest.mark.parametrize("name, needs", lcy.built())
+def test_built_levels_are_tested(name, needs):
+    lacking = needs & ~lcy.lib.lcy_cpu_features()
+    if lacking:
+        pytest.skip(f"this CPU cannot run {name}: it lacks features {lacking:#x} of kernels.h")
+    assert name in [level for level, _ in NATIVE]
+
+
 def test_levels_replace_every_product():
     """No format is left to plain C on a level that this machine or the emulator has."""
     for (_, plain), *levels in filter(None, (NATIVE, EMULATED)):

@@ -29,7 +29,7 @@ static const uint8_t lcy_edge_iq1[128] LCY_ALIGNED = {LCY_LINES_IQ1(LCY_EDGE_IQ1
 /* bits 1..3 of `above`: bits 8..10 of the indices */
 LCY_INLINE void lcy_look_up_iq1(vi low[2], vi high[2], const vi index[2], const vi above[2]) {
     const vi nibble = _mm512_set1_epi8(15);
-    lcy_look_up(low, lcy_low_iq1, 3, index, above);
+    lcy_both_of_2048(low, lcy_low_iq1, index, above);
     for (int i = 0; i < 2; i++) {
         const vi line = lcy_either(nibble, _mm512_srli_epi16(index[i], 4), _mm512_slli_epi16(above[i], 3));
         const vi place = _mm512_and_si512(index[i], nibble), edge = lcy_of_128(lcy_edge_iq1, line);

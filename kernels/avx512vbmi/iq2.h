@@ -126,8 +126,8 @@ LCY_INLINE __m128i lcy_dot_iq2_xs(const uint8_t *const w[4], const lcy_vbmi_x *x
         above[i] = _mm512_add_epi8(upper, upper);
         scales[i] = lcy_two8(p->scales, q->scales);
     }
-    lcy_look_up(low, lcy_low_iq2_xs, 1, index, above);
-    lcy_look_up(high, lcy_high_iq2_xs, 1, index, above);
+    lcy_both_of_512(low, lcy_low_iq2_xs, index, above);
+    lcy_both_of_512(high, lcy_high_iq2_xs, index, above);
     return lcy_woven_dot_iq2(low, high, signs, scales, x);
 }
 
@@ -153,8 +153,8 @@ LCY_INLINE __m128i lcy_dot_iq2_s(const uint8_t *const w[4], const lcy_vbmi_x *x)
         signs[i] = lcy_two32(p->signs, q->signs);
         scales[i] = lcy_two8(p->scales, q->scales);
     }
-    lcy_look_up(low, lcy_low_iq2_s, 2, index, above);
-    lcy_look_up(high, lcy_high_iq2_s, 2, index, above);
+    lcy_both_of_1024(low, lcy_low_iq2_s, index, above);
+    lcy_both_of_1024(high, lcy_high_iq2_s, index, above);
     return lcy_woven_dot_iq2(low, high, signs, scales, x);
 }
 

@@ -1,6 +1,6 @@
 /* pairs.h: what IQ1 and IQ2 share. A block has 32 groups of 8 weights, so a register has those of two rows: one row's in the
- * low half, the other's in the high half. A digit has 2 bits: four of a point make a byte, which is half of its key, and
- * two planes of such bytes, `low` and `high`, are the codebook.
+ * low half, the other's in the high half. A digit has 2 bits: four of a point make a byte, and two planes of such bytes,
+ * `low` and `high`, are the codebook.
  *
  * Where 32 weights have one scale, positions are groups and planes are digits, eight of them. Where 16 have one, two
  * groups' digits j and j + 4 share a dword (lcy_weave): planes 0..3 are those of the first half of each 16 groups,
@@ -30,24 +30,35 @@ LCY_INLINE vi lcy_weave(int h, vi low, vi high) {
 
 #define LCY_SAME4(n) n, n, n, n
 #define LCY_LOW_BYTE(k) (k) & 255,
-#define LCY_HIGH_BYTE(k) (k) >> 8,
 
-/* A plane of a book of 256 << bits points, for 64 indices each of two pairs of rows. Bits 1 and up of `above` are those
- * that 8 bits of index lack. Each table is loaded once for both pairs; results are halved like the digits of a counter. */
-LCY_INLINE void lcy_look_up(vi found[2], const uint8_t *plane, int bits, const vi index[2], const vi above[2]) {
-    vi waiting[3][2];
-#pragma GCC unroll 8
-    for (int c = 0; c < 1 << bits; c++) {
-        for (int i = 0; i < 2; i++) found[i] = lcy_of_256(plane + 256 * c, index[i]);
-        int level = 0;
-#pragma GCC unroll 3
-        for (; c >> level & 1; level++)
-            for (int i = 0; i < 2; i++) {
-                const __mmask64 set = _mm512_test_epi8_mask(above[i], _mm512_set1_epi8((char)(2 << level)));
-                found[i] = _mm512_mask_blend_epi8(set, waiting[level][i], found[i]);
-            }
-        if (level < bits) waiting[level][0] = found[0], waiting[level][1] = found[1];
-    }
+/* ---- a plane of a book, for 64 indices each of two pairs of rows: a table is loaded once for both ---- */
+
+LCY_INLINE void lcy_both_of_256(vi found[2], const uint8_t *plane, const vi index[2]) {
+    for (int i = 0; i < 2; i++) found[i] = lcy_of_256(plane, index[i]);
+}
+/* from `second` where the bit is set */
+LCY_INLINE void lcy_choose(vi found[2], const vi second[2], const vi above[2], int bit) {
+    for (int i = 0; i < 2; i++)
+        found[i] = _mm512_mask_blend_epi8(_mm512_test_epi8_mask(above[i], _mm512_set1_epi8((char)bit)), found[i], second[i]);
+}
+/* bits 1, 2, 3 of `above`: the bits of an index that 8 lack */
+LCY_INLINE void lcy_both_of_512(vi found[2], const uint8_t *plane, const vi index[2], const vi above[2]) {
+    vi second[2];
+    lcy_both_of_256(found, plane, index);
+    lcy_both_of_256(second, plane + 256, index);
+    lcy_choose(found, second, above, 2);
+}
+LCY_INLINE void lcy_both_of_1024(vi found[2], const uint8_t *plane, const vi index[2], const vi above[2]) {
+    vi second[2];
+    lcy_both_of_512(found, plane, index, above);
+    lcy_both_of_512(second, plane + 512, index, above);
+    lcy_choose(found, second, above, 4);
+}
+LCY_INLINE void lcy_both_of_2048(vi found[2], const uint8_t *plane, const vi index[2], const vi above[2]) {
+    vi second[2];
+    lcy_both_of_1024(found, plane, index, above);
+    lcy_both_of_1024(second, plane + 1024, index, above);
+    lcy_choose(found, second, above, 8);
 }
 
 /* where the sums of dwords start; lcy_sixteen: which 16 weights dword i of half h has in lcy_order_16 */

@@ -23,7 +23,7 @@ typedef __m512i vi;
 
 enum {
     LCY_VBMI_BLOCKS = 128, /* the longest rows whose activations are put in order */
-    LCY_VBMI_SOONER = 8192 /* bytes by which a line of weights is asked for before it is asked for again */
+    LCY_VBMI_SOONER = 4096 /* bytes by which a line of weights is asked for before it is asked for again */
 };
 
 /* A block of activations. Bytes that are multiplied are not below 0: where that moved weights up, sums start at what
@@ -121,7 +121,7 @@ LCY_INLINE __m128 lcy_vbmi_floats(const uint8_t *const w[4], const lcy_vbmi_form
 /* Asks for what the next four rows have at the same place, twice: the CPU drops such requests when too many are under way. */
 LCY_INLINE void lcy_vbmi_ask(const uint8_t *p, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) {
-        __builtin_prefetch(p + i, 0, 2);
+        __builtin_prefetch(p + i);
         __builtin_prefetch(p + LCY_VBMI_SOONER + i, 0, 2);
     }
 }

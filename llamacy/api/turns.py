@@ -29,24 +29,25 @@ class Turns:
     @contextmanager
     def step(self, call: object) -> Iterator[None]:
         """Work for `call`, whose turn goes on afterwards. Errors  RuntimeError: called by its own callback."""
-        self.take(call)
-        try:
+        self.refuse_callbacks()
+        try:                               # an interrupt may come when the turn is taken but nothing yet yielded
+            self.take(call)
             yield
         finally:
-            self.rest()
+            self.rest(call)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
         """A whole turn."""
         call = object()
-        self.take(call)
+        self.refuse_callbacks()
         try:
+            self.take(call)
             yield
         finally:
             self.leave(call)
 
     def take(self, call: object) -> None:
-        self.refuse_callbacks()
         with self.condition:
             if self.holder is not call:
                 self.wait(call)
@@ -74,10 +75,11 @@ class Turns:
             return False
         return self.holder is None or self.thread == get_ident() or monotonic() - self.since > PATIENCE
 
-    def rest(self) -> None:
+    def rest(self, call: object) -> None:
         with self.condition:
-            self.busy, self.since = False, monotonic()
-            self.condition.notify_all()
+            if self.mine(call):
+                self.busy, self.since = False, monotonic()
+                self.condition.notify_all()
 
     def mine(self, call: object) -> bool:
         """True within a step of this call, in its own thread."""

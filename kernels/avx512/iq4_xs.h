@@ -30,7 +30,7 @@ static const v_format256 v_iq4_xs = {
     .bytes = 136, .most = 255, .sub = 32, .head_at = 0, .d_at = 0, .shift = 7, .head = v_head_iq4_xs,
     .group = v_group_in_order, .low_at = v_low_iq4_xs, .code = v_code_iq4_xs,
 };
-V_FEW256(iq4_xs)
+V_FEW_TILES(iq4_xs, v_tile256_few)
 
 /* more: the product for other counts of tokens, and for short rows */
 #define V_FEW_OR(name, more)                                                                                         \

@@ -214,7 +214,7 @@ LCY_INLINE void v_bands256(v_format256 f, v_tile256_fn tile, int64_t k, int64_t 
 /* ---- the product ---- */
 
 typedef struct {
-    const v_few256_fn *few;
+    const v_few_fn *few;
     void (*short_row)(int64_t k, v_tile t, const lcy_block_q8_k *x, float *out, int keep);
     lcy_matmul_fn many; /* for more than V_FEW tokens, and for rows that are too long for few256.h */
 } v_kernels256;
@@ -236,7 +236,7 @@ LCY_INLINE void v_matmul256(v_format256 f, v_kernels256 kernel, int64_t k, int64
 }
 
 #define V_MATMUL256(name)                                                                                            \
-    V_FEW256(name)                                                                                                   \
+    V_FEW_TILES(name, v_tile256_few)                                                                                 \
     static __attribute__((noinline)) void V_NAME(short_##name)(int64_t k, v_tile t, const lcy_block_q8_k *x,         \
                                                                float *out, int keep) {                               \
         v_tile256_short(v_##name, k, t, x, out, keep);                                                               \

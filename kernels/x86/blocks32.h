@@ -220,7 +220,7 @@ LCY_INLINE void v_bands32(v_format32 f, int64_t k, int64_t rows, int64_t tokens,
 #endif
 
 /* many: for more than V_FEW tokens, and for rows that are too long for few32.h */
-LCY_INLINE void v_matmul32(v_format32 f, const v_few32_fn few[V_FEW_WIDTHS], lcy_matmul_fn many, int64_t k, int64_t rows,
+LCY_INLINE void v_matmul32(v_format32 f, const v_few_fn few[V_FEW_WIDTHS], lcy_matmul_fn many, int64_t k, int64_t rows,
                            int64_t tokens, const uint8_t *w, int64_t w_stride, const uint8_t *x, int64_t x_stride,
                            float *out, int64_t out_stride) {
     if (f.short_rows && k < LCY_SHORT_ROW) {
@@ -237,7 +237,7 @@ LCY_INLINE void v_matmul32(v_format32 f, const v_few32_fn few[V_FEW_WIDTHS], lcy
 }
 
 #define V_MATMUL32(name)                                                                                             \
-    V_FEW32(name)                                                                                                    \
+    V_FEW_TILES(name, v_tile32_few)                                                                                  \
     V_MANY32(name)                                                                                                   \
     static void V_NAME(matmul_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,      \
                                       const void *x, int64_t x_stride, float *out, int64_t out_stride) {             \

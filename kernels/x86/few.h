@@ -59,4 +59,38 @@ LCY_INLINE void v_touch(const uint8_t *p, int64_t bytes) {
     for (int64_t i = 0; i < bytes; i += 64) (void)*(const volatile uint8_t *)(p + i);
 }
 
+/* A tile of rows against the activations that few32.h or few256.h prepared. next: where the next tile's rows begin. */
+typedef void (*v_few_fn)(v_tile t, const uint8_t *next, const void *x, float *out, int64_t out_stride, int keep);
+
+/* All rows, of row_bytes, against `some` tokens; the tile sums `width` of them. */
+LCY_INLINE void v_few_rows(v_few_fn tile, v_tiling all, int64_t row_bytes, int width, int some, const void *x, float *out,
+                           int64_t out_stride) {
+    float sums[V_FEW][V_ROWS];
+    if (all.tiles) v_touch(all.w, (all.step - 1) * all.stride + row_bytes);
+    for (int64_t i = 0; i < all.tiles; i++) {
+        const int64_t r = v_first_row(all, i);
+        const uint8_t *next = all.w + (r + all.step) * all.stride;
+        if (some == width) {
+            tile(v_tile_of(all, i, 0), next, x, out + r, out_stride, all.step);
+        } else {
+            tile(v_tile_of(all, i, 0), next, x, sums[0], V_ROWS, V_ROWS);
+            v_keep_few(out + r, out_stride, sums, some, all.step);
+        }
+    }
+}
+
+/* few_<name>: the tiles of a format; sum: v_tile32_few or v_tile256_few */
+#define V_FEW_TILE(name, tokens, sum)                                                                                \
+    static __attribute__((noinline)) void V_NAME(few##tokens##_##name)(v_tile t, const uint8_t *next, const void *x, \
+                                                                      float *out, int64_t out_stride, int keep) {    \
+        sum(v_##name, tokens, t, next, x, out, out_stride, keep);                                                    \
+    }
+#define V_FEW_TILES(name, sum)                                                                                       \
+    V_FEW_TILE(name, 1, sum)                                                                                         \
+    V_FEW_TILE(name, 2, sum)                                                                                         \
+    V_FEW_TILE(name, 4, sum)                                                                                         \
+    V_FEW_TILE(name, 8, sum)                                                                                         \
+    static const v_few_fn V_NAME(few_##name)[V_FEW_WIDTHS] = {                                                       \
+        V_NAME(few1_##name), V_NAME(few2_##name), V_NAME(few4_##name), V_NAME(few8_##name)};
+
 #endif

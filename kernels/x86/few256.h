@@ -107,47 +107,20 @@ LCY_INLINE void v_tile256_few(v_format256 f, int tokens, v_tile t, const uint8_t
     for (int i = 0; i < tokens; i++) v_keep(out + i * out_stride, acc[i], keep);
 }
 
-typedef void (*v_few256_fn)(v_tile t, const uint8_t *next, const v_few256 *x, float *out, int64_t out_stride, int keep);
-
 /* All rows against one to V_FEW tokens; few[n]: the tile for 2^n tokens. */
-LCY_INLINE void v_matmul256_few(v_format256 f, const v_few256_fn few[V_FEW_WIDTHS], int64_t k, int64_t rows, int tokens,
+LCY_INLINE void v_matmul256_few(v_format256 f, const v_few_fn few[V_FEW_WIDTHS], int64_t k, int64_t rows, int tokens,
                                 const uint8_t *w, int64_t w_stride, const uint8_t *x, int64_t x_stride, float *out,
                                 int64_t out_stride) {
     const v_tiling all = v_tiling_of(rows, w, w_stride);
     v_few256 p;
-    for (int t = 0, some; t < tokens; t += some) {
+    for (int t = 0; t < tokens;) {
         const int width = v_few_width(tokens - t, V_FEW_256 / (k / 256));
-        const v_few256_fn tile = few[__builtin_ctz((unsigned)width)];
-        float sums[V_FEW][V_ROWS];
-        some = width < tokens - t ? width : tokens - t;
+        const int some = width < tokens - t ? width : tokens - t;
         v_prepare_few256(&p, f, k, width, some, x + t * x_stride, x_stride);
-        if (rows) v_touch(w, (all.step - 1) * w_stride + k / 256 * f.bytes);
-        for (int64_t i = 0; i < all.tiles; i++) {
-            const int64_t r = v_first_row(all, i);
-            const uint8_t *next = w + (r + all.step) * w_stride;
-            float *to = out + t * out_stride + r;
-            if (some == width) {
-                tile(v_tile_of(all, i, 0), next, &p, to, out_stride, all.step);
-            } else {
-                tile(v_tile_of(all, i, 0), next, &p, sums[0], V_ROWS, V_ROWS);
-                v_keep_few(to, out_stride, sums, some, all.step);
-            }
-        }
+        v_few_rows(few[__builtin_ctz((unsigned)width)], all, k / 256 * f.bytes, width, some, &p, out + t * out_stride,
+                   out_stride);
+        t += some;
     }
 }
-
-#define V_FEW256_TILE(name, tokens)                                                                                  \
-    static __attribute__((noinline)) void V_NAME(few##tokens##_##name)(v_tile t, const uint8_t *next,               \
-                                                                      const v_few256 *x, float *out,                 \
-                                                                      int64_t out_stride, int keep) {                \
-        v_tile256_few(v_##name, tokens, t, next, x, out, out_stride, keep);                                          \
-    }
-#define V_FEW256(name)                                                                                               \
-    V_FEW256_TILE(name, 1)                                                                                           \
-    V_FEW256_TILE(name, 2)                                                                                           \
-    V_FEW256_TILE(name, 4)                                                                                           \
-    V_FEW256_TILE(name, 8)                                                                                           \
-    static const v_few256_fn V_NAME(few_##name)[V_FEW_WIDTHS] = {                                                    \
-        V_NAME(few1_##name), V_NAME(few2_##name), V_NAME(few4_##name), V_NAME(few8_##name)};
 
 #endif

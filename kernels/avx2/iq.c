@@ -1,11 +1,10 @@
-/* iq.c (avx2): products with codebook formats of 256 weights to a block, and what works as they do. */
+/* iq.c (avx2): products with codebook formats of 256 weights to a block. */
 #include "vec.h"
 
 #include "iq.h"
-#include "../x86/k_rows.h"
+#include "../x86/iq_rows.h"
 #include "../x86/parts.h"
 
 void lcy_fill_iq_avx2(lcy_kernels *k) {
     fill_iq(k);
-    fill_k_rows(k);
 }

@@ -50,6 +50,4 @@ LCY_INLINE vi lcy_iq_dot_rows(vi acc, const vi *codes, const int8_t *x, vi scale
     return acc;
 }
 
-#include "../x86/iq_rows.h"
-
 #endif

@@ -1,13 +1,12 @@
-/* iq.c (avx512): products with codebook formats of 256 weights to a block, and what works as they do. */
+/* iq.c (avx512): products with codebook formats of 256 weights to a block. */
 #include "vec.h"
 
 #include "iq.h"
-#include "../x86/k_rows.h"
+#include "../x86/iq_rows.h"
 #include "../x86/parts.h"
 #include "iq4_xs.h"
 
 void lcy_fill_iq_avx512(lcy_kernels *k) {
     fill_iq(k);
-    fill_k_rows(k);
     k->matmul[LCY_IQ4_XS] = matmul_few_iq4_xs_avx512;
 }

@@ -45,6 +45,4 @@ LCY_INLINE vi lcy_iq_dot_rows(vi acc, const vi *codes, const int8_t *x, vi scale
     return v_dot_rows_scaled(acc, codes, f->size / 4, x, f->most, scale);
 }
 
-#include "../x86/iq_rows.h"
-
 #endif

@@ -1,4 +1,4 @@
-/* k_rows.h: one token with Q6_K, a row at a time. Needs an ISA's iq.h.
+/* k_rows.h: one token with Q6_K, a row at a time. Needs an ISA's iq.h and blocks256.h.
  *
  * A block of Q6_K is a block of iq.h whose codes are unsigned and whose offset of 32 goes by way of the sums of activations.
  * Read so, memory comes in order and the CPU fetches ahead by itself; the tiles of few256.h, which read 16 rows at once,
@@ -8,6 +8,8 @@
 #define LCY_X86_K_ROWS_H
 
 #include "../formats/q6_k.h"
+#include "blocks256.h"
+#include "iq_row.h"
 
 LCY_INLINE void begin_q6_k(lcy_iq_begun *s, const void *block) {
     const lcy_block_q6_k *w = block;
@@ -34,23 +36,16 @@ static const lcy_iq_traits lcy_traits_q6_k = {
     .begin = begin_q6_k, .values = values_q6_k,
 };
 
-/* for other counts of tokens, and for short rows */
-static lcy_matmul_fn V_NAME(tiles_q6_k);
-
 static void V_NAME(matmul_rows_q6_k)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,
                                      const void *x, int64_t x_stride, float *out, int64_t out_stride) {
     if (tokens != 1 || k < LCY_SHORT_ROW) {
-        V_NAME(tiles_q6_k)(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);
+        V_NAME(matmul_q6_k)(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);
         return;
     }
     for (int64_t r = 0; r < rows; r++)
         out[r] = lcy_iq_row(k / 256, (const uint8_t *)w + r * w_stride, x, &lcy_traits_q6_k);
 }
 
-/* After fill_blocks256: every call finds the same there. */
-static inline void fill_k_rows(lcy_kernels *k) {
-    V_NAME(tiles_q6_k) = k->matmul[LCY_Q6_K];
-    k->matmul[LCY_Q6_K] = V_NAME(matmul_rows_q6_k);
-}
+static inline void fill_k_rows(lcy_kernels *k) { k->matmul[LCY_Q6_K] = V_NAME(matmul_rows_q6_k); }
 
 #endif

@@ -145,16 +145,11 @@ LCY_INLINE void v_few_scale(vi part[], vi acc[], int tokens, vi scale) {
     for (int t = 0; t < tokens; t++) acc[t] = v_add32(acc[t], _mm512_mullo_epi32(part[t], scale)), part[t] = v_zero();
 }
 
-/* For panel.h. A part adds products of codes and activations (v_same4 of four of them); here in 32 bits, from wherever
- * it starts, over any number of groups. */
+/* For panel.h: sum + products of codes and activations (v_same4 of four of them), in 32 bits; sum + part x scale */
 #define V_PANELS 1
-#define V_STARTS 1
 #define V_FOLDED_OFFSET 127
-LCY_INLINE int v_run(int most) { (void)most; return 8; }
-LCY_INLINE vi v_part(vi acc, vi codes, vi q) { return _mm512_dpbusd_epi32(acc, codes, q); }
-LCY_INLINE vi v_part_signed(vi acc, vi codes, vi q) { return v_part(acc, codes, q); } /* they were shifted up */
-LCY_INLINE vi v_part_scaled(vi acc, vi part, vi scale) { return v_add32(acc, _mm512_mullo_epi32(part, scale)); }
-LCY_INLINE vi v_widen(vi acc, vi part) { return v_add32(acc, part); }
+LCY_INLINE vi v_add_product(vi sum, vi codes, vi q) { return _mm512_dpbusd_epi32(sum, codes, q); }
+LCY_INLINE vi v_add_scaled(vi sum, vi part, vi scale) { return v_add32(sum, _mm512_mullo_epi32(part, scale)); }
 
 /* ---- lanes -> one block or row per 32-bit element ---- */
 

@@ -23,6 +23,15 @@ LCY_INLINE __m128i lcy_iq3_across(const vi s[4]) {
     return _mm_add_epi32(_mm256_castsi256_si128(d), _mm256_extracti128_si256(d, 1));
 }
 
+/* A block of each of four rows; two: multiplies those of two. */
+typedef void (*lcy_two_iq3_fn)(vi acc[2], const uint8_t *const w[2], const lcy_vbmi_x *x);
+LCY_INLINE __m128i lcy_dot_iq3(const uint8_t *const w[4], const lcy_vbmi_x *x, lcy_two_iq3_fn two) {
+    vi sums[4];
+    two(sums, w, x);
+    two(sums + 2, w + 2, x);
+    return lcy_iq3_across(sums);
+}
+
 /* ---- IQ3_XXS ---- */
 
 #define LCY_IQ3_XXS_VALUE(t) 4 + 8 * (t) + (t) / 7 * 2
@@ -57,10 +66,7 @@ LCY_INLINE void lcy_two_iq3_xxs(vi acc[2], const uint8_t *const w[2], const lcy_
 }
 
 LCY_INLINE __m128i lcy_dot_iq3_xxs(const uint8_t *const w[4], const lcy_vbmi_x *x) {
-    vi sums[4];
-    lcy_two_iq3_xxs(sums, w, x);
-    lcy_two_iq3_xxs(sums + 2, w + 2, x);
-    return lcy_iq3_across(sums);
+    return lcy_dot_iq3(w, x, lcy_two_iq3_xxs);
 }
 
 static const lcy_vbmi_format lcy_vbmi_iq3_xxs = {
@@ -113,10 +119,7 @@ LCY_INLINE void lcy_two_iq3_s(vi acc[2], const uint8_t *const w[2], const lcy_vb
 }
 
 LCY_INLINE __m128i lcy_dot_iq3_s(const uint8_t *const w[4], const lcy_vbmi_x *x) {
-    vi sums[4];
-    lcy_two_iq3_s(sums, w, x);
-    lcy_two_iq3_s(sums + 2, w + 2, x);
-    return lcy_iq3_across(sums);
+    return lcy_dot_iq3(w, x, lcy_two_iq3_s);
 }
 
 static const lcy_vbmi_format lcy_vbmi_iq3_s = {

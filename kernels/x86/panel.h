@@ -13,8 +13,9 @@
  * broadcasts feed V_ABREAST * V_TILE products. Between spans the float sums wait in the output. The weights are read from
  * the file's layout once per V_PASS tokens; nothing of the panel outlives the call.
  *
- * Used where byte products add to 32 bits (V_STARTS). With the 16-bit parts of AVX2 and its 16 registers these tiles were
- * slower than the bands of blocks32.h and blocks256.h, which therefore stay for it.
+ * Used where a level has V_PANELS: its byte products add to 32 bits, whatever the signs of codes were (v_row_signed). With
+ * the 16-bit parts of AVX2 and its 16 registers these tiles were slower than the bands of blocks32.h and blocks256.h,
+ * which therefore stay for it.
  *
  *   for spans of V_SPAN weights           what is known of the activations (scales, sums), once per span and call
  *     for tiles of rows                   unpacked once per V_PASS tokens
@@ -59,29 +60,16 @@ LCY_INLINE v_some v_panel_some(v_tiling a, int64_t last) {
     return v_some_of((int)(last * a.step - v_first_row(a, last)), a.step);
 }
 
-/* Adds n groups of products to the parts of a tile. q: the first token's activations. Where registers are many, a group
- * meets all tokens before the next one; where they are few, the groups stay in them and a token meets them all. */
-LCY_INLINE void v_add_parts(vi part[V_ABREAST][V_TILE], int wide, int tokens, int n, const vi codes[][V_ABREAST],
-                            const int8_t *q, int64_t stride, int is_signed) {
-    if (V_STARTS) {
+/* Adds n groups of products to the sums of a tile. q: the first token's activations. */
+LCY_INLINE void v_add_products(vi sum[V_ABREAST][V_TILE], int wide, int tokens, int n, const vi codes[][V_ABREAST],
+                               const int8_t *q, int64_t stride) {
 #pragma GCC unroll 8
-        for (int g = 0; g < n; g++)
+    for (int g = 0; g < n; g++)
 #pragma GCC unroll 8
-            for (int t = 0; t < tokens; t++) {
-                const vi x = v_same4(q + t * stride + 4 * g);
-#pragma GCC unroll 2
-                for (int r = 0; r < wide; r++) part[r][t] = v_part(part[r][t], codes[g][r], x);
-            }
-        return;
-    }
-#pragma GCC unroll 8
-    for (int t = 0; t < tokens; t++)
-#pragma GCC unroll 8
-        for (int g = 0; g < n; g++) {
+        for (int t = 0; t < tokens; t++) {
             const vi x = v_same4(q + t * stride + 4 * g);
 #pragma GCC unroll 2
-            for (int r = 0; r < wide; r++)
-                part[r][t] = is_signed ? v_part_signed(part[r][t], codes[g][r], x) : v_part(part[r][t], codes[g][r], x);
+            for (int r = 0; r < wide; r++) sum[r][t] = v_add_product(sum[r][t], codes[g][r], x);
         }
 }
 

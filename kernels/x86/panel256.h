@@ -1,10 +1,10 @@
 /* panel256.h: panels (see panel.h) of the formats of 256 weights to a block.
  *
- * Of a block and 16 rows (8 with AVX2) a panel holds
+ * Of a block and 16 rows a panel holds
  *   codes   64 groups of 4 bytes per row, too large by `offset` where weights may be below zero
  *   scale   a 32-bit integer per row and sub-block; none if the codes have been multiplied by it already, as Q2_K's and
  *           Q3_K's can be without leaving a byte
- *   pairs   16-bit integers per row, two to a lane, for the sums of 16 or 32 activations: minimums, or what codes lack
+ *   pairs   16-bit integers per row, two to a lane, for the sums of 16 or 32 activations: minimums
  *   d, dmin
  * All of the integer sum is exact. It has a float step of its own per block, in which the sums from before are fetched.
  */
@@ -23,12 +23,10 @@ typedef struct {
 
 /* What tells the formats apart once they are unpacked; every use is a constant. */
 typedef struct {
-    int sub;       /* weights under one scale: 16, 32; 256: scales are in the codes */
-    int most;      /* the largest code, for ISAs that add in 16 bits */
-    int is_signed; /* codes have signs */
-    int offset;    /* codes are too large by this: a sub-block's sum starts at -offset times its activations' sum */
-    int pairs;     /* registers of pairs: 8 for sums of 16 activations, 4 for sums of 32 */
-    int has_min;   /* pairs have a float step of their own, with dmin; else they belong to the integer sum */
+    int sub;     /* weights under one scale: 16, 32; 256: scales are in the codes */
+    int offset;  /* codes are too large by this: a sub-block's sum starts at -offset times its activations' sum */
+    int pairs;   /* registers of pairs: 8 for sums of 16 activations, 4 for sums of 32 */
+    int has_min; /* pairs have a float step of their own, with dmin; else they belong to the integer sum */
 } v_shape256;
 
 /* of each token and block: what integer sums start at, or sums of activations in pairs */
@@ -75,32 +73,29 @@ LCY_INLINE void v_sum_folded(vi isum[V_ABREAST][V_TILE], v_shape256 s, int wide,
         for (int r = 0; r < wide; r++)
             isum[r][t] = s.offset ? v_set32(b.start[t * V_STARTS_APART]) : v_zero();
     for (int j = 0; j < 64; j += 8, b.codes += 8, q += 32)
-        v_add_parts(isum, wide, tokens, 8, b.codes, q, b.x_stride, 0);
+        v_add_products(isum, wide, tokens, 8, b.codes, q, b.x_stride);
 }
 
-/* Sums of sub-blocks, or of as many groups as a part can hold, times their scale. */
+/* Sums of sub-blocks times their scale. */
 LCY_INLINE void v_sum_scaled(vi isum[V_ABREAST][V_TILE], v_shape256 s, int wide, int tokens, v_block256 b) {
-    const int groups = s.sub / 4, run = v_run(s.most) < groups ? v_run(s.most) : groups;
+    const int groups = s.sub / 4;
     const int8_t *q = ((const lcy_block_q8_k *)b.x)->q;
 #pragma GCC unroll 8
     for (int t = 0; t < tokens; t++)
 #pragma GCC unroll 2
         for (int r = 0; r < wide; r++) isum[r][t] = v_zero();
-    for (int j = 0; j < 256 / s.sub; j++)
+    for (int j = 0; j < 256 / s.sub; j++, b.codes += groups, q += s.sub) {
+        vi part[V_ABREAST][V_TILE];
 #pragma GCC unroll 8
-        for (int g = 0; g < groups; g += run, b.codes += run, q += 4 * run) {
-            vi part[V_ABREAST][V_TILE];
-#pragma GCC unroll 8
-            for (int t = 0; t < tokens; t++)
+        for (int t = 0; t < tokens; t++)
 #pragma GCC unroll 2
-                for (int r = 0; r < wide; r++)
-                    part[r][t] = s.offset ? v_set32(b.start[t * V_STARTS_APART + j]) : v_zero();
-            v_add_parts(part, wide, tokens, run, b.codes, q, b.x_stride, s.is_signed);
+            for (int r = 0; r < wide; r++) part[r][t] = s.offset ? v_set32(b.start[t * V_STARTS_APART + j]) : v_zero();
+        v_add_products(part, wide, tokens, groups, b.codes, q, b.x_stride);
 #pragma GCC unroll 8
-            for (int t = 0; t < tokens; t++)
+        for (int t = 0; t < tokens; t++)
 #pragma GCC unroll 2
-                for (int r = 0; r < wide; r++) isum[r][t] = v_part_scaled(isum[r][t], part[r][t], b.scale[j][r]);
-        }
+            for (int r = 0; r < wide; r++) isum[r][t] = v_add_scaled(isum[r][t], part[r][t], b.scale[j][r]);
+    }
 }
 
 LCY_INLINE vi v_sum_pairs(vi sum, v_shape256 s, int r, int t, v_block256 b) {

@@ -71,25 +71,6 @@ LCY_INLINE void v_fill_panel32(v_panel32 *p, int r, v_format32 f, int blocks, v_
     }
 }
 
-/* A block's integer sums, in runs of as many groups as a part can hold. x: token 0's bytes */
-LCY_INLINE void v_sum_block32(vi sum[V_ABREAST][V_TILE], v_format32 f, int wide, int tokens, const vi codes[8][V_ABREAST],
-                              const int8_t *x, int64_t x_stride) {
-    const int run = v_run(f.most);
-#pragma GCC unroll 8
-    for (int g = 0; g < 8; g += run) {
-        vi part[V_ABREAST][V_TILE];
-#pragma GCC unroll 8
-        for (int t = 0; t < tokens; t++)
-#pragma GCC unroll 2
-            for (int r = 0; r < wide; r++) part[r][t] = V_STARTS ? sum[r][t] : v_zero();
-        v_add_parts(part, wide, tokens, run, codes + g, x + 4 * g, x_stride, f.is_signed);
-#pragma GCC unroll 8
-        for (int t = 0; t < tokens; t++)
-#pragma GCC unroll 2
-            for (int r = 0; r < wide; r++) sum[r][t] = V_STARTS ? part[r][t] : v_widen(sum[r][t], part[r][t]);
-    }
-}
-
 LCY_INLINE void v_tile32_span(v_format32 f, int wide, int tokens, const v_panel32 *p, int blocks, const v_activations32 *h,
                               int64_t t0, const uint8_t *x, int64_t x_stride, const v_sums *out) {
     const int xbytes = f.has_min ? 36 : 34;
@@ -107,7 +88,7 @@ LCY_INLINE void v_tile32_span(v_format32 f, int wide, int tokens, const v_panel3
 #pragma GCC unroll 2
             for (int r = 0; r < wide; r++) sum[r][t] = start;
         }
-        v_sum_block32(sum, f, wide, tokens, p->codes[b], (const int8_t *)x, x_stride);
+        v_add_products(sum, wide, tokens, 8, p->codes[b], (const int8_t *)x, x_stride);
 #pragma GCC unroll 8
         for (int t = 0; t < tokens; t++) {
             const vf dx = v_setf(h->d[t0 + t][b]);

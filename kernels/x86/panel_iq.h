@@ -9,11 +9,7 @@
 #include "panel256.h"
 
 LCY_INLINE v_shape256 v_shape_iq(const lcy_iq_traits *f) {
-    const int offset = lcy_iq_offset(f);
-    v_shape256 s = {.sub = f->size, .most = f->most, .is_signed = f->most > 127 && !offset};
-    if (V_STARTS) s.offset = offset;
-    if (f->has_mins || (offset && !V_STARTS)) s.pairs = 8;
-    return s;
+    return (v_shape256){.sub = f->size, .offset = lcy_iq_offset(f), .pairs = f->has_mins ? 8 : 0};
 }
 
 /* register r of a block */

@@ -6,10 +6,10 @@
 #include "panel256.h"
 
 LCY_INLINE v_shape256 v_shape_k(v_format256 f) {
-    const int folded = V_STARTS && f.folds, offset = f.has_min ? 0 : 1 << f.shift;
-    v_shape256 s = {.sub = folded ? 256 : f.sub, .most = f.most, .has_min = f.has_min};
-    if (V_STARTS) s.offset = folded && offset ? V_FOLDED_OFFSET : offset;
-    if (f.has_min || !V_STARTS) s.pairs = f.has_min && f.sub == 32 ? 4 : 8;
+    const int offset = f.has_min ? 0 : 1 << f.shift;
+    v_shape256 s = {.sub = f.folds ? 256 : f.sub, .has_min = f.has_min};
+    s.offset = f.folds && offset ? V_FOLDED_OFFSET : offset;
+    if (f.has_min) s.pairs = f.sub == 32 ? 4 : 8;
     return s;
 }
 
@@ -22,11 +22,10 @@ LCY_INLINE vi v_fold(v_format256 f, vi codes, vi scale) {
     return v_add8(v_sub8(v_or(even, odd), v_or(bytes, v_shl32(bytes, 8))), v_set8(V_FOLDED_OFFSET));
 }
 
-/* the minimums of sub-blocks 2 n and 2 n + 1, or of 16 weights 2 n and 2 n + 1; or minus what codes are too large by */
+/* the minimums of sub-blocks 2 n and 2 n + 1, or of 16 weights 2 n and 2 n + 1 */
 LCY_INLINE vi v_pairs_k(v_format256 f, const v_open256 *o, int n) {
-    if (f.has_min && f.sub == 32) return v_or(v_shr32(o->pairs[2 * n], 24), v_shl32(v_shr32(o->pairs[2 * n + 1], 24), 16));
-    const vi pairs = v_sra16(o->pairs[n], 8);
-    return f.has_min ? pairs : v_mul16(pairs, v_set32((int32_t)((0x10000u - (1u << f.shift)) * 0x10001u)));
+    if (f.sub == 16) return v_sra16(o->pairs[n], 8);
+    return v_or(v_shr32(o->pairs[2 * n], 24), v_shl32(v_shr32(o->pairs[2 * n + 1], 24), 16));
 }
 
 LCY_INLINE void v_fill_k(v_panel256 *p, int r, v_format256 f, int blocks, v_tile t) {

@@ -1,5 +1,6 @@
 """What the machine can do: no figure is checked, but that there is one, and of what it is."""
 
+import os
 import subprocess
 import sys
 
@@ -20,7 +21,7 @@ def test_more_memory_than_there_is_is_an_error():
 @pytest.mark.parametrize("level", ["reference", "avx2", "avx512"])
 def test_products_have_a_rate_and_a_level(repo, level):
     code = "from llamacy.engine._probe import int8_rate; print(*int8_rate(1, seconds=0.01))"
-    done = subprocess.run([sys.executable, "-c", code], env={"LLAMACY_CPU": level, "PYTHONPATH": str(repo)},
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "LLAMACY_CPU": level, "PYTHONPATH": str(repo)},
                           capture_output=True, text=True, check=True)
     rate, name = done.stdout.split()
     strongest = int8_rate(1, seconds=0.01)[1]

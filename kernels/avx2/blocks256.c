@@ -2,9 +2,9 @@
 #include "vec.h"
 
 #include "iq.h"
-#include "../x86/blocks256.h"
-#include "../x86/k_rows.h"
-#include "../x86/parts.h"
+#include "../simd/blocks256.h"
+#include "../simd/k_rows.h"
+#include "../simd/parts.h"
 
 void lcy_fill_blocks256_avx2(lcy_kernels *k) {
     fill_blocks256(k);

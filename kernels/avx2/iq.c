@@ -2,8 +2,8 @@
 #include "vec.h"
 
 #include "iq.h"
-#include "../x86/iq_rows.h"
-#include "../x86/parts.h"
+#include "../simd/iq_rows.h"
+#include "../simd/parts.h"
 
 void lcy_fill_iq_avx2(lcy_kernels *k) {
     fill_iq(k);

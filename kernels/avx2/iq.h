@@ -2,7 +2,7 @@
 #ifndef LCY_AVX2_IQ_H
 #define LCY_AVX2_IQ_H
 
-#include "../x86/iq.h"
+#include "../simd/iq.h"
 
 /* bit i of 32 -> byte i: -1 where it is set, 1 where not */
 LCY_INLINE __m256i lcy_iq_signs(const uint8_t bits[4]) {

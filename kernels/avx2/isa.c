@@ -1,14 +1,14 @@
 /*@isa arch=x86_64; rank=20; cflags=-mavx2 -mfma -mf16c; */
-/* AVX2: the kernels of kernels/x86/ in 256-bit registers, and the conversions, which wider ones would not speed up. */
+/* AVX2: the kernels of kernels/simd/ in 256-bit registers, and the conversions, which wider ones would not speed up. */
 #include "lanes.h"
 #include "vec.h"
 
 #include "../ops/ops.h"
-#include "../x86/attention.h"
-#include "../x86/floats.h"
-#include "../x86/parts.h"
-#include "../x86/peak.h"
-#include "../x86/tables.h"
+#include "../simd/attention.h"
+#include "../simd/floats.h"
+#include "../simd/parts.h"
+#include "../simd/peak.h"
+#include "../simd/tables.h"
 #include "convert.h"
 
 static void fill(lcy_kernels *k) {

@@ -1,4 +1,4 @@
-/* lanes.h (avx2): the 16 lanes that attention sums in, as two registers; kernels/x86/attention.h is written in them. */
+/* lanes.h (avx2): the 16 lanes that attention sums in, as two registers; kernels/simd/attention.h is written in them. */
 #ifndef LCY_AVX2_LANES_H
 #define LCY_AVX2_LANES_H
 

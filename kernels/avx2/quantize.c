@@ -1,9 +1,9 @@
 /* quantize.c (avx2): the file quantizers. */
 #include "fit.h"
 
-#include "../x86/iq_quantize.h"
-#include "../x86/parts.h"
-#include "../x86/quantize.h"
+#include "../simd/iq_quantize.h"
+#include "../simd/parts.h"
+#include "../simd/quantize.h"
 
 void lcy_fill_quantizers_avx2(lcy_kernels *k) {
     fill_quantizers(k);

@@ -1,4 +1,4 @@
-/* vec.h (avx2): the vocabulary that kernels/x86/ is written in, with 256-bit registers.
+/* vec.h (avx2): the vocabulary that kernels/simd/ is written in, with 256-bit registers.
  *
  * A tile is V_ROWS = 8 rows. A register of codes holds 16 bytes of 2 blocks, one per 128-bit lane; four registers
  * hold 8 blocks: lane l of register i is block 4 l + i, so that the transposing sum leaves them in order.

@@ -1,4 +1,4 @@
-/* fit.h (avx512): comparisons, choices and codes of V_ROWS floats, for kernels/x86/fit.h. */
+/* fit.h (avx512): comparisons, choices and codes of V_ROWS floats, for kernels/simd/fit.h. */
 #ifndef LCY_AVX512_FIT_H
 #define LCY_AVX512_FIT_H
 

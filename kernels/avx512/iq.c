@@ -2,8 +2,8 @@
 #include "vec.h"
 
 #include "iq.h"
-#include "../x86/iq_rows.h"
-#include "../x86/parts.h"
+#include "../simd/iq_rows.h"
+#include "../simd/parts.h"
 #include "iq4_xs.h"
 
 void lcy_fill_iq_avx512(lcy_kernels *k) {

@@ -7,7 +7,7 @@
 #ifndef LCY_AVX512_IQ_H
 #define LCY_AVX512_IQ_H
 
-#include "../x86/iq.h"
+#include "../simd/iq.h"
 
 /* sum + pairs of 16 bits * their scales */
 LCY_INLINE __m256i lcy_iq_add_pairs(__m256i sum, __m256i pairs, __m256i scale) {

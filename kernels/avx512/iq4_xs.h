@@ -4,7 +4,7 @@
 #define LCY_AVX512_IQ4_XS_H
 
 #include "../formats/common/iq_curve.h"
-#include "../x86/few256.h"
+#include "../simd/few256.h"
 
 /* eight signed scales of 4 + 2 bits at bytes 4..7 and 2..3: see formats/iq4_xs.h */
 LCY_INLINE v_head256 v_head_iq4_xs(vi h) {

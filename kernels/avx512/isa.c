@@ -1,14 +1,14 @@
 /*@isa arch=x86_64; rank=30; cflags=-mavx512bw -mavx512dq -mavx512vl -mavx512cd -mavx512vnni -mfma -mf16c; */
-/* AVX-512 with VNNI: the kernels of kernels/x86/ in 512-bit registers. */
+/* AVX-512 with VNNI: the kernels of kernels/simd/ in 512-bit registers. */
 #include "lanes.h"
 #include "vec.h"
 
 #include "../ops/ops.h"
-#include "../x86/attention.h"
-#include "../x86/floats.h"
-#include "../x86/parts.h"
-#include "../x86/peak.h"
-#include "../x86/tables.h"
+#include "../simd/attention.h"
+#include "../simd/floats.h"
+#include "../simd/parts.h"
+#include "../simd/peak.h"
+#include "../simd/tables.h"
 
 static void fill(lcy_kernels *k) {
     fill_ops(k);

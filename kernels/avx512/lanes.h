@@ -1,4 +1,4 @@
-/* lanes.h (avx512): the 16 lanes that attention sums in, as one register; kernels/x86/attention.h is written in them. */
+/* lanes.h (avx512): the 16 lanes that attention sums in, as one register; kernels/simd/attention.h is written in them. */
 #ifndef LCY_AVX512_LANES_H
 #define LCY_AVX512_LANES_H
 

@@ -1,4 +1,4 @@
-/* vec.h (avx512): the vocabulary that kernels/x86/ is written in, with 512-bit registers and VNNI.
+/* vec.h (avx512): the vocabulary that kernels/simd/ is written in, with 512-bit registers and VNNI.
  *
  * A tile is V_ROWS = 16 rows. A register of codes holds 16 bytes of 4 blocks, one per 128-bit lane; four registers
  * hold 16 blocks: lane l of register i is block 4 l + i, so that the transposing sum leaves them in order.

@@ -1,9 +1,9 @@
 /* blocks32.c (avxvnni): products with formats of 32 weights to a block. */
 #include "vec.h"
 
-#include "../x86/blocks32.h"
-#include "../x86/iq4_nl_short.h"
-#include "../x86/parts.h"
+#include "../simd/blocks32.h"
+#include "../simd/iq4_nl_short.h"
+#include "../simd/parts.h"
 
 void lcy_fill_blocks32_avxvnni(lcy_kernels *k) {
     fill_blocks32(k);

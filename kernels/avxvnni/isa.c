@@ -2,8 +2,8 @@
 /* AVX-VNNI, for processors without AVX-512: the products of quantized formats again; all else is AVX2's. */
 #include "vec.h"
 
-#include "../x86/parts.h"
-#include "../x86/peak.h"
+#include "../simd/parts.h"
+#include "../simd/peak.h"
 
 static void fill(lcy_kernels *k) {
     lcy_fill_blocks32_avxvnni(k);

@@ -1,4 +1,4 @@
-/* vec.h (avxvnni): the vocabulary of kernels/x86/ with AVX2's registers and the products of VNNI.
+/* vec.h (avxvnni): the vocabulary of kernels/simd/ with AVX2's registers and the products of VNNI.
  *
  * All words are those of avx2/vec.h but for the ones that multiply: these are first put aside there, then said anew. They
  * mean what they mean in avx512/vec.h: four products u8 * s8 go to 32 bits at once, so codes may be any byte, and signed

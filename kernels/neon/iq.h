@@ -1,4 +1,4 @@
-/* iq.h (neon): products with the codebook formats (IQ1, IQ2, IQ3, IQ4_XS; IQ4_NL is kernels/x86/iq4_nl.h). Needs a vec.h.
+/* iq.h (neon): products with the codebook formats (IQ1, IQ2, IQ3, IQ4_XS; IQ4_NL is kernels/simd/iq4_nl.h). Needs a vec.h.
  *
  * A format says by two inlined functions what its block holds: `begin` gives the scales and signs of 256 weights,
  * `values` 16 weights as signed bytes, whatever is added to them included. So nothing is left to be taken back after
@@ -24,9 +24,9 @@
 #include "../formats/iq3_xxs.h"
 #include "../formats/iq4_xs.h"
 #include "../kernels.h"
-#include "../x86/iq4_nl.h"
-#include "../x86/short.h"
-#include "../x86/tiles.h"
+#include "../simd/iq4_nl.h"
+#include "../simd/short.h"
+#include "../simd/tiles.h"
 
 typedef struct {
     float d;

@@ -1,11 +1,11 @@
 /*@isa arch=aarch64; rank=20; cflags=; */
-/* NEON, which every aarch64 has: the kernels of kernels/x86/ in pairs of 128-bit registers, conversions, quantizers.
+/* NEON, which every aarch64 has: the kernels of kernels/simd/ in pairs of 128-bit registers, conversions, quantizers.
  * Attention is the plain C of kernels/ops/, compiled for this level. */
 #include "lanes.h"
 
 #include "../ops/ops.h"
-#include "../x86/floats.h"
-#include "../x86/tables.h"
+#include "../simd/floats.h"
+#include "../simd/tables.h"
 #include "convert.h"
 #include "products.h"
 #include "quantize.h"

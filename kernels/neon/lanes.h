@@ -1,4 +1,4 @@
-/* lanes.h (neon): 16 lanes as four registers; kernels/x86/floats.h and tables.h are written in them. */
+/* lanes.h (neon): 16 lanes as four registers; kernels/simd/floats.h and tables.h are written in them. */
 #ifndef LCY_NEON_LANES_H
 #define LCY_NEON_LANES_H
 

@@ -4,9 +4,9 @@
 
 #include "vec.h"
 
-#include "../x86/blocks256.h"
-#include "../x86/blocks32.h"
-#include "../x86/peak.h"
+#include "../simd/blocks256.h"
+#include "../simd/blocks32.h"
+#include "../simd/peak.h"
 #include "iq.h"
 
 static inline void fill_products(lcy_kernels *k) {

@@ -4,6 +4,6 @@
 #include "single.h"
 
 #include "quantize.h"
-#include "../x86/quantize.h"
+#include "../simd/quantize.h"
 
 void lcy_neon_fill_quantizers(lcy_kernels *k) { fill_quantizers(k); }

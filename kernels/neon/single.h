@@ -1,4 +1,4 @@
-/* single.h (neon): what the searches of kernels/x86/fit.h and quantize.h need of a vec.h, in one 128-bit register.
+/* single.h (neon): what the searches of kernels/simd/fit.h and quantize.h need of a vec.h, in one 128-bit register.
  *
  * Four blocks at a time rather than the eight of vec.h: the searches are written with + - * / and comparisons, which C
  * gives to registers only.

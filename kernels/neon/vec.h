@@ -1,4 +1,4 @@
-/* vec.h (neon): the vocabulary that kernels/x86/ is written in, with pairs of 128-bit registers.
+/* vec.h (neon): the vocabulary that kernels/simd/ is written in, with pairs of 128-bit registers.
  *
  * Two registers side by side have the shape of one of AVX2: a tile is V_ROWS = 8 rows, a `vi` holds 16 bytes of 2
  * blocks, and 32 registers are 16 pairs. Whoever tunes for AVX2 tunes for this, and a broadcast activation meets two

@@ -25,14 +25,20 @@ enum {
     LCY_SMALL_WORK = 32768  /* multiply-adds, or their like, below which a step is not shared */
 };
 
+/* A thread's share of a turn's chunks: the turn, and how many of them are taken; see run.c. */
+typedef struct lcy_range {
+    atomic_uint_fast64_t taken;
+    char apart[56]; /* from the next thread's cache line */
+} lcy_range;
+
 /* The turn that is running; see run.c. Threads read it while another may open the next one. */
 typedef struct lcy_run {
     lcy_gate gate;               /* turns with every turn */
-    _Alignas(64) atomic_uint_fast64_t ticket;
     _Alignas(64) atomic_int done; /* chunks */
     atomic_int running, step, chunks, can_help, tokens, n_threads;
     uint64_t turn;               /* never repeats in the life of a context */
     int threads, stopped;        /* known to the thread that opens turns */
+    lcy_range *range;            /* (threads) */
     atomic_uint_fast64_t *won;   /* (LCY_HELP_CHUNKS) the last turn in which this chunk was put into place */
 } lcy_run;
 

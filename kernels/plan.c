@@ -47,8 +47,10 @@ static lcy_status claim_all(lcy_ctx *ctx) {
     ctx->arena = lcy_claim(ctx, plan->arena * par->n_ubatch);
     ctx->logits = lcy_claim(ctx, 4 * (int64_t)par->n_outputs * plan->n_vocab);
     ctx->run.won = lcy_claim(ctx, (int64_t)sizeof *ctx->run.won * LCY_HELP_CHUNKS);
+    ctx->run.range = lcy_claim(ctx, (int64_t)sizeof *ctx->run.range * threads);
     ctx->scratch = lcy_claim(ctx, (int64_t)sizeof *ctx->scratch * threads);
-    if (!ctx->arena || !ctx->logits || !ctx->run.won || !ctx->scratch || claim_ubatch(ctx)) return LCY_E_NOMEM;
+    if (!ctx->arena || !ctx->logits || !ctx->run.won || !ctx->run.range || !ctx->scratch || claim_ubatch(ctx))
+        return LCY_E_NOMEM;
     for (int i = 0; i < threads; i++)
         if (claim_scratch(ctx, &ctx->scratch[i])) return LCY_E_NOMEM;
     for (int i = 0; i < LCY_MAX_ROPES; i++)
@@ -108,6 +110,7 @@ void lcy_ctx_free(lcy_ctx *ctx) {
     for (int i = 0; i < LCY_MAX_ROPES; i++) free(ctx->angles[i]);
     lcy_kv_release(&ctx->kv);
     free(ctx->scratch);
+    free(ctx->run.range);
     free(ctx->run.won);
     free(ctx->logits);
     free(ctx->arena);

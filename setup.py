@@ -84,7 +84,7 @@ def isas():
         tag = dict(re.findall(r"(\w+)=([^;]*);", path.read_text().split("\n", 1)[0]))
         if not {"arch", "rank", "cflags"} <= tag.keys():
             raise SystemExit(f"{path}: line 1 should be /*@isa arch=...; rank=...; cflags=...; */")
-        flags = tag["cflags"].split() if not STAND_IN else [*tag.get("stand_in", "").split(), "-DLCY_STAND_IN"]
+        flags = tag["cflags"].split() + ([*tag.get("stand_in", "").split(), "-DLCY_STAND_IN"] if STAND_IN else [])
         reason = (f"for {tag['arch']}, this is {ARCH}" if tag["arch"] != ARCH else
                   "nothing stands in for it" if STAND_IN and "stand_in" not in tag else
                   None if accepts(flags) else f"{CC[0]} does not know {tag['cflags']}")

@@ -7,6 +7,10 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 /* ---- plain C: a product is the format's dot, row by row ---- */
 
@@ -144,10 +148,27 @@ static uint32_t needs_up_to(const char *name) {
     return UINT32_MAX;
 }
 
-uint32_t lcy_cpu_features(void) {
+static uint32_t limited(uint32_t cpu) {
     const char *limit = getenv("LLAMACY_CPU");
-    const uint32_t cpu = detect();
     if (!limit || !*limit) return cpu;
     if (strcmp(limit, "reference") == 0) return 0;
     return cpu & needs_up_to(limit);
+}
+
+/* AMX's tiles are 8 KiB of registers, which Linux (since 5.16) gives to processes that ask; without, the first instruction
+ * ends the process. The answer holds for all threads, started before or later, and for children, until exec; to ask again
+ * does no harm. It is a no, say, where a thread's signal stack is too small for 8 KiB more. */
+static int tiles_are_allowed(void) {
+#if defined(__x86_64__) && defined(__linux__)
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+#else
+    return 0;
+#endif
+}
+
+uint32_t lcy_cpu_features(void) {
+    const uint32_t cpu = limited(detect());
+    if (cpu & LCY_CPU_AMX_INT8 && !tiles_are_allowed()) return cpu & ~(uint32_t)LCY_CPU_AMX_INT8;
+    return cpu;
 }

@@ -103,7 +103,7 @@ typedef struct lcy_isa {
 } lcy_isa;
 
 /* The features of this CPU, masked by the environment's LLAMACY_CPU if set (a level's name: that level and those below
- * it; "reference": none). */
+ * it; "reference": none). AMX is among them once the system has allowed this process its tiles, which this call asks for. */
 LCY_API uint32_t lcy_cpu_features(void);
 
 /* Fills the table: plain C first, then every built level that `cpu` has all needs of, weakest first. */

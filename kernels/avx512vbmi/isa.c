@@ -1,11 +1,9 @@
 /*@isa arch=x86_64; rank=35; cflags=-mavx512bw -mavx512dq -mavx512vl -mavx512cd -mavx512vnni -mavx512vbmi -mfma -mf16c; */
 /* AVX-512 with VBMI, which looks 64 bytes up at once: the formats with a codebook for one token; all else is AVX-512's. */
+#include "../simd/below.h"
 #include "iq1.h"
 #include "iq2.h"
 #include "iq3.h"
-
-/* What the level below offers, for other counts of tokens and for short rows. Every call of fill finds the same. */
-static _Atomic(lcy_matmul_fn) below[LCY_TYPE_COUNT];
 
 #define LCY_ONE_TOKEN(name, type)                                                                                     \
     static void matmul_##name##_vbmi(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,        \
@@ -22,11 +20,6 @@ LCY_ONE_TOKEN(iq2_xs, LCY_IQ2_XS)
 LCY_ONE_TOKEN(iq2_s, LCY_IQ2_S)
 LCY_ONE_TOKEN(iq3_xxs, LCY_IQ3_XXS)
 LCY_ONE_TOKEN(iq3_s, LCY_IQ3_S)
-
-static void replace(lcy_kernels *k, lcy_type type, lcy_matmul_fn matmul) {
-    below[type] = k->matmul[type];
-    k->matmul[type] = matmul;
-}
 
 static void fill(lcy_kernels *k) {
     replace(k, LCY_IQ1_S, matmul_iq1_s_vbmi);

@@ -1,4 +1,4 @@
-/*@isa arch=x86_64; rank=25; cflags=-mavx2 -mfma -mf16c -mavxvnni; stand_in=-mavx2 -mfma -mf16c -mavx512vl -mavx512vnni; */
+/*@isa arch=x86_64; rank=25; cflags=-mavx2 -mfma -mf16c -mavxvnni; stand_in=-mno-avxvnni -mavx512vl -mavx512vnni; */
 /* AVX-VNNI, for processors without AVX-512: the products of quantized formats again; all else is AVX2's. */
 #include "vec.h"
 

@@ -1,7 +1,8 @@
 """Kernels that this process cannot load: tables that look like lcy.Kernels and run in kernel_server.c.
 
-Those of ARM run under an emulator; those of AVX-VNNI on AVX-512's form of the same instructions. A kernel is called as
-one of this process is, with sizes and addresses; what lies there is copied to the server and back.
+Those of ARM run under an emulator; those of AVX-VNNI on AVX-512's form of the same instructions, those of AMX on tiles in
+memory. A kernel is called as one of this process is, with sizes and addresses; what lies there is copied to the server and
+back.
 """
 
 import atexit
@@ -18,7 +19,7 @@ import lcy
 BUILD = Path(__file__).resolve().parents[2] / "build"
 ARM, STAND_IN = BUILD / "aarch64-linux-gnu" / "kernel-server", BUILD / "stand-in" / "kernel-server"
 EMULATOR = "qemu-aarch64"
-NEEDED = {"avxvnni": 1 << 3 | 1 << 4}  # what stands in for a level needs LCY_CPU_..., here AVX512 and AVX512_VNNI
+NEEDED = dict.fromkeys(("avxvnni", "avx512amx"), 1 << 3 | 1 << 4)  # LCY_CPU_AVX512 and .._VNNI: what the stand-ins run on
 # The least processor of the emulator's that has the level: what it does not know ends the server.
 PROCESSORS = {"reference": "cortex-a53", "neon": "cortex-a53", "dotprod": "neoverse-n1", "i8mm": "max"}
 TABLES, MATMUL, CONVERT, QUANTIZE, NORM, SILU, SOFTMAX = range(7)

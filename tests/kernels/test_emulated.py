@@ -44,7 +44,7 @@ def test_environment_limits_the_level(limit, features):
 
 @pytest.mark.skipif(not STAND_INS, reason="AVX-512 VNNI or build/stand-in/kernel-server is missing: make kernel-servers")
 def test_stand_ins_are_tested():
-    assert [name for name, _ in STAND_INS] == ["reference", "avxvnni"]
+    assert [name for name, _ in STAND_INS] == ["reference", "avxvnni", "avx512amx"]
 
 
 @emulated

@@ -12,7 +12,8 @@
  *                       last bit, amplified by the rounding of activations, changes a text. They are written down in each
  *                       format's dot; mostly 8 lanes, lane = 4 neighbouring weights, exact lane sums, one fma per lane and
  *                       block, then lcy_sum8. Rows of real models take the order above, which costs an eighth.
- *   F32, F16, BF16      see formats/f32.h: 16 lanes, lane = index mod 16, then the halving tree of lcy_sum16.
+ *   F32, F16            see formats/f32.h: 16 lanes, lane = index mod 16, then the halving tree of lcy_sum16.
+ *   BF16                see formats/bf16.h: 16 lanes of two neighbours, then the same tree; numbers below 2^-126 are zeros.
  */
 #ifndef LCY_H
 #define LCY_H

@@ -29,6 +29,25 @@ static void from_float_f16_avx2(int64_t n, void *y, const float *x) {
     for (; i < n; i++) out[i] = lcy_f32_to_f16(x[i]);
 }
 
+/* lcy_f32_to_bf16, each in the low half of a dword */
+static inline __m256i to_bf16_8(const float *x) {
+    const __m256i u = _mm256_loadu_si256((const __m256i *)x), top = _mm256_srli_epi32(u, 16);
+    const __m256i even = _mm256_add_epi32(_mm256_and_si256(top, _mm256_set1_epi32(1)), _mm256_set1_epi32(0x7fff));
+    const __m256i mag = _mm256_and_si256(u, _mm256_set1_epi32(0x7fffffff));
+    const __m256i nan = _mm256_cmpgt_epi32(mag, _mm256_set1_epi32(0x7f800000));
+    return _mm256_blendv_epi8(_mm256_srli_epi32(_mm256_add_epi32(u, even), 16), _mm256_or_si256(top, _mm256_set1_epi32(64)), nan);
+}
+
+static void from_float_bf16_avx2(int64_t n, void *y, const float *x) {
+    uint16_t *out = y;
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        const __m256i mixed = _mm256_packus_epi32(to_bf16_8(x + i), to_bf16_8(x + i + 8));
+        _mm256_storeu_si256((__m256i *)(out + i), _mm256_permute4x64_epi64(mixed, 0xd8));
+    }
+    for (; i < n; i++) out[i] = lcy_f32_to_bf16(x[i]);
+}
+
 /* ---- 32 bytes to floats ---- */
 
 /* y = d * q */
@@ -201,6 +220,7 @@ static void fill_conversions(lcy_kernels *k) {
     k->to_float[LCY_Q5_1] = to_float_q5_1_avx2;
     k->to_float[LCY_IQ4_NL] = to_float_iq4_nl_avx2;
     k->from_float[LCY_F16] = from_float_f16_avx2;
+    k->from_float[LCY_BF16] = from_float_bf16_avx2;
     k->from_float[LCY_Q8_0] = from_float_q8_0_avx2;
     k->from_float[LCY_Q8_1] = from_float_q8_1_avx2;
     k->from_float[LCY_Q8_K] = from_float_q8_k_avx2;

@@ -5,6 +5,7 @@
 
 #include "../ops/ops.h"
 #include "../simd/attention.h"
+#include "../simd/bf16.h"
 #include "../simd/floats.h"
 #include "../simd/parts.h"
 #include "../simd/peak.h"
@@ -16,6 +17,7 @@ static void fill(lcy_kernels *k) {
     fill_attention(k);
     fill_tables(k);
     fill_floats(k);
+    fill_bf16(k);
     fill_conversions(k);
     lcy_fill_blocks32_avx2(k);
     lcy_fill_blocks256_avx2(k);

@@ -8,6 +8,8 @@
 #define LANES_NAME(name) name##_avx2
 #define FLOATS_ROWS 4 /* of a tile of floats.h: the measured best of what fits the registers */
 #define FLOATS_TOKENS 1
+#define BF16_ROWS 4 /* of bf16.h */
+#define BF16_TOKENS 1
 #define KQ_ROWS 1 /* of keys.h: query rows */
 #define PV_LANES 2 /* of values.h: registers of channels, query rows */
 #define PV_ROWS 2
@@ -45,11 +47,6 @@ static inline lanes lanes_of_halves(__m256i halves) {
     return lanes_of(_mm256_cvtph_ps(_mm256_castsi256_si128(halves)), _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1)));
 }
 static inline lanes lanes_join(__m256 low, __m256 high) { return lanes_of(low, high); }
-static inline __m256 lanes_8bf16s(const uint16_t *p) {
-    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
-}
-static inline lanes lanes_bf16s(const uint16_t *p) { return lanes_of(lanes_8bf16s(p), lanes_8bf16s(p + 8)); }
 
 /* rounded to f16 and widened again */
 static inline lanes lanes_through_half(lanes a) {
@@ -63,6 +60,20 @@ static inline __m256 lanes_shift_left8(__m256 a, int n) {
 static inline lanes lanes_shift_left(lanes a, int n) {
     return lanes_of(lanes_shift_left8(a.low, n), lanes_shift_left8(a.high, n));
 }
+
+static inline lanes lanes_upper_halves(lanes a) {
+    const __m256 mask = _mm256_castsi256_ps(_mm256_set1_epi32((int)0xffff0000u));
+    return lanes_of(_mm256_and_ps(a.low, mask), _mm256_and_ps(a.high, mask));
+}
+
+/* from here until lanes_flush_as(before), numbers below 2^-126 are zeros: what goes in and what comes out */
+typedef unsigned lanes_mode;
+static inline lanes_mode lanes_flush_small(void) {
+    const lanes_mode before = _mm_getcsr();
+    _mm_setcsr(before | _MM_FLUSH_ZERO_ON | 0x40);
+    return before;
+}
+static inline void lanes_flush_as(lanes_mode before) { _mm_setcsr(before); }
 
 /* f16 -> f16 through a table of 65537 entries: each gather reads two, the upper one is dropped */
 static inline __m256 lanes_lookup8(const uint16_t *table, __m256 x) {

@@ -5,6 +5,7 @@
 
 #include "../ops/ops.h"
 #include "../simd/attention.h"
+#include "../simd/bf16.h"
 #include "../simd/floats.h"
 #include "../simd/parts.h"
 #include "../simd/peak.h"
@@ -15,6 +16,7 @@ static void fill(lcy_kernels *k) {
     fill_attention(k);
     fill_tables(k);
     fill_floats(k);
+    fill_bf16(k);
     lcy_fill_blocks32_avx512(k);
     lcy_fill_blocks256_avx512(k);
     lcy_fill_iq_avx512(k);

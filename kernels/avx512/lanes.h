@@ -8,6 +8,8 @@
 #define LANES_NAME(name) name##_avx512
 #define FLOATS_ROWS 6 /* of a tile of floats.h: the measured best of what fits the registers */
 #define FLOATS_TOKENS 4
+#define BF16_ROWS 4 /* of bf16.h */
+#define BF16_TOKENS 4
 #define KQ_ROWS 4 /* of keys.h: query rows */
 #define PV_LANES 4 /* of values.h: registers of channels, query rows */
 #define PV_ROWS 4
@@ -26,16 +28,23 @@ static inline lanes lanes_fma(lanes a, lanes b, lanes c) { return _mm512_fmadd_p
 static inline lanes lanes_halves(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
 static inline lanes lanes_of_halves(__m256i halves) { return _mm512_cvtph_ps(halves); }
 static inline lanes lanes_join(__m256 low, __m256 high) { return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1); }
-static inline lanes lanes_bf16s(const uint16_t *p) {
-    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
-}
 
 /* rounded to f16 and widened again */
 static inline lanes lanes_through_half(lanes a) { return _mm512_cvtph_ps(_mm512_cvtps_ph(a, 0)); }
 
 /* of the bits */
 static inline lanes lanes_shift_left(lanes a, int n) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a), n)); }
+
+static inline lanes lanes_upper_halves(lanes a) { return _mm512_and_ps(a, _mm512_castsi512_ps(_mm512_set1_epi32((int)0xffff0000u))); }
+
+/* from here until lanes_flush_as(before), numbers below 2^-126 are zeros: what goes in and what comes out */
+typedef unsigned lanes_mode;
+static inline lanes_mode lanes_flush_small(void) {
+    const lanes_mode before = _mm_getcsr();
+    _mm_setcsr(before | _MM_FLUSH_ZERO_ON | 0x40);
+    return before;
+}
+static inline void lanes_flush_as(lanes_mode before) { _mm_setcsr(before); }
 
 /* f16 -> f16 through a table of 65537 entries: each gather reads two, the upper one is dropped */
 static inline lanes lanes_lookup(const uint16_t *table, lanes x) {

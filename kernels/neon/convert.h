@@ -23,6 +23,21 @@ static void from_float_f16_neon(int64_t n, void *y, const float *x) {
     for (; i < n; i++) out[i] = lcy_f32_to_f16(x[i]);
 }
 
+/* lcy_f32_to_bf16 */
+static inline uint16x4_t to_bf16_4(const float *x) {
+    const uint32x4_t u = vld1q_u32((const uint32_t *)x), top = vshrq_n_u32(u, 16);
+    const uint32x4_t even = vaddq_u32(vandq_u32(top, vdupq_n_u32(1)), vdupq_n_u32(0x7fff));
+    const uint32x4_t nan = vcgtq_u32(vandq_u32(u, vdupq_n_u32(0x7fffffff)), vdupq_n_u32(0x7f800000));
+    return vmovn_u32(vbslq_u32(nan, vorrq_u32(top, vdupq_n_u32(64)), vshrq_n_u32(vaddq_u32(u, even), 16)));
+}
+
+static void from_float_bf16_neon(int64_t n, void *y, const float *x) {
+    uint16_t *out = y;
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4) vst1_u16(out + i, to_bf16_4(x + i));
+    for (; i < n; i++) out[i] = lcy_f32_to_bf16(x[i]);
+}
+
 static void to_float_q8_0_neon(int64_t n, float *y, const void *x) {
     const lcy_block_q8_0 *b = x;
     for (int64_t k = 0; k < n / 32; k++, b++) {
@@ -137,6 +152,7 @@ static void fill_conversions(lcy_kernels *k) {
     k->to_float[LCY_F16] = to_float_f16_neon;
     k->to_float[LCY_Q8_0] = to_float_q8_0_neon;
     k->from_float[LCY_F16] = from_float_f16_neon;
+    k->from_float[LCY_BF16] = from_float_bf16_neon;
     k->from_float[LCY_Q8_0] = from_float_q8_0_neon;
     k->from_float[LCY_Q8_1] = from_float_q8_1_neon;
     k->from_float[LCY_Q8_K] = from_float_q8_k_neon;

@@ -4,6 +4,7 @@
 #include "lanes.h"
 
 #include "../ops/ops.h"
+#include "../simd/bf16.h"
 #include "../simd/floats.h"
 #include "../simd/tables.h"
 #include "convert.h"
@@ -14,6 +15,7 @@ static void fill(lcy_kernels *k) {
     fill_ops(k);
     fill_tables(k);
     fill_floats(k);
+    fill_bf16(k);
     fill_products(k);
     fill_conversions(k);
     lcy_neon_fill_quantizers(k);

@@ -8,6 +8,8 @@
 #define LANES_NAME(name) name##_neon
 #define FLOATS_ROWS 2 /* of a tile of floats.h: 7 of its lanes fill 28 of 32 registers */
 #define FLOATS_TOKENS 2
+#define BF16_ROWS 3 /* of bf16.h */
+#define BF16_TOKENS 1
 
 typedef struct { float32x4_t a, b, c, d; } lanes;
 
@@ -48,11 +50,6 @@ static inline lanes lanes_of_halves(float16x8_t a, float16x8_t b) {
 static inline lanes lanes_halves(const uint16_t *p) {
     return lanes_of_halves(vreinterpretq_f16_u16(vld1q_u16(p)), vreinterpretq_f16_u16(vld1q_u16(p + 8)));
 }
-static inline float32x4_t lanes_4bf16s(uint16x4_t a) { return vreinterpretq_f32_u32(vshll_n_u16(a, 16)); }
-static inline lanes lanes_bf16s(const uint16_t *p) {
-    return (lanes){lanes_4bf16s(vld1_u16(p)), lanes_4bf16s(vld1_u16(p + 4)), lanes_4bf16s(vld1_u16(p + 8)),
-                   lanes_4bf16s(vld1_u16(p + 12))};
-}
 
 static inline float16x8_t lanes_8to_half(float32x4_t a, float32x4_t b) { return vcvt_high_f16_f32(vcvt_f16_f32(a), b); }
 
@@ -68,6 +65,23 @@ static inline float32x4_t lanes_4shifted(float32x4_t a, int n) {
 static inline lanes lanes_shift_left(lanes x, int n) {
     return (lanes){lanes_4shifted(x.a, n), lanes_4shifted(x.b, n), lanes_4shifted(x.c, n), lanes_4shifted(x.d, n)};
 }
+
+static inline float32x4_t lanes_4upper_halves(float32x4_t a) {
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(0xffff0000u)));
+}
+static inline lanes lanes_upper_halves(lanes x) {
+    return (lanes){lanes_4upper_halves(x.a), lanes_4upper_halves(x.b), lanes_4upper_halves(x.c), lanes_4upper_halves(x.d)};
+}
+
+/* from here until lanes_flush_as(before), numbers below 2^-126 are zeros: what goes in and what comes out */
+typedef uint64_t lanes_mode;
+static inline lanes_mode lanes_flush_small(void) {
+    lanes_mode before;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before) : : "memory");
+    __asm__ volatile("msr fpcr, %0" : : "r"(before | 1 << 24) : "memory");
+    return before;
+}
+static inline void lanes_flush_as(lanes_mode before) { __asm__ volatile("msr fpcr, %0" : : "r"(before) : "memory"); }
 
 /* f16 -> f16 through a table */
 static inline lanes lanes_lookup(const uint16_t *table, lanes x) {

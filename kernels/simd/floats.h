@@ -1,4 +1,4 @@
-/* floats.h: products with F32, F16 and BF16 weights. Needs a lanes.h.
+/* floats.h: products with F32 and F16 weights. Needs a lanes.h.
  *
  * A register of 16 lanes is exactly what formats/common/lanes.h sums in. Several rows and tokens at a time share the
  * loads and hide the latency of the sums, which are one chain per row and token.
@@ -20,10 +20,8 @@ typedef struct {
 
 FLOATS_INLINE lanes load_f32(const uint8_t *p) { return lanes_load((const float *)p); }
 FLOATS_INLINE lanes load_f16(const uint8_t *p) { return lanes_halves((const uint16_t *)p); }
-FLOATS_INLINE lanes load_bf16(const uint8_t *p) { return lanes_bf16s((const uint16_t *)p); }
 FLOATS_INLINE float element_f32(const uint8_t *p) { float x; memcpy(&x, p, 4); return x; }
 FLOATS_INLINE float element_f16(const uint8_t *p) { uint16_t h; memcpy(&h, p, 2); return lcy_f16_to_f32(h); }
-FLOATS_INLINE float element_bf16(const uint8_t *p) { uint16_t h; memcpy(&h, p, 2); return lcy_bf16_to_f32(h); }
 
 enum {
     FLOATS_ROWS_ONE = 2, /* of a tile for one token: memory gives two streams a quarter more than four or six */
@@ -131,7 +129,6 @@ FLOATS_INLINE void floats_matmul(float_weights f, int64_t k, int64_t rows, int64
 
 static const float_weights weights_f32 = {4, 0, load_f32, element_f32};
 static const float_weights weights_f16 = {2, 1, load_f16, element_f16};
-static const float_weights weights_bf16 = {2, 0, load_bf16, element_bf16};
 
 #define FLOATS_MATMUL(name)                                                                                          \
     static void LANES_NAME(matmul_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,  \
@@ -140,12 +137,10 @@ static const float_weights weights_bf16 = {2, 0, load_bf16, element_bf16};
     }
 FLOATS_MATMUL(f32)
 FLOATS_MATMUL(f16)
-FLOATS_MATMUL(bf16)
 
 static inline void fill_floats(lcy_kernels *k) {
     k->matmul[LCY_F32] = LANES_NAME(matmul_f32);
     k->matmul[LCY_F16] = LANES_NAME(matmul_f16);
-    k->matmul[LCY_BF16] = LANES_NAME(matmul_bf16);
 }
 
 #endif

@@ -16,7 +16,7 @@ import pytest
 
 import lcy
 import vectors
-from levels import LEVELS, own
+from levels import LEVELS, PLAIN, own
 from test_matmul import HALVES, random_weights, same_bits
 
 GOLDEN = json.loads((Path(__file__).resolve().parents[1] / "golden" / "format_vectors.json").read_text())
@@ -32,7 +32,7 @@ TABLE = {
     "iq1_s": (19, 256, 50, "q8_K"), "iq4_nl": (20, 32, 18, "q8_0"), "iq3_s": (21, 256, 110, "q8_K"),
     "iq2_s": (22, 256, 82, "q8_K"), "iq4_xs": (23, 256, 136, "q8_K"), "i8": (24, 1, 1, "i8"), "i16": (25, 1, 2, "i16"),
     "i32": (26, 1, 4, "i32"), "i64": (27, 1, 8, "i64"), "f64": (28, 1, 8, "f64"), "iq1_m": (29, 256, 56, "q8_K"),
-    "bf16": (30, 1, 2, "f32"),
+    "bf16": (30, 1, 2, "bf16"),
 }
 QUANTIZED = ["q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_K", "q3_K", "q4_K", "q5_K", "q6_K"]
 
@@ -303,7 +303,7 @@ def lane_sums(w, x, count):
     return np.array([fma_steps(zip(w[i::count], x[i::count])) for i in range(count)], np.float32)
 
 
-@pytest.mark.parametrize("name", ["f32", "f16", "bf16"])
+@pytest.mark.parametrize("name", ["f32", "f16"])
 @pytest.mark.parametrize("n", [16, 48, 160, 8, 63, 65, 130, 257])
 def test_dot_order_of_floats(name, n):
     fmt, rng = lcy.BY_NAME[name], np.random.default_rng(n)
@@ -322,6 +322,39 @@ def test_dot_order_of_floats(name, n):
     for i in range(whole, n):
         total = total + type(total)(w[i]) * type(total)(x[i])
     same_bits(got, np.float32([total]))
+
+
+@pytest.mark.parametrize("n", [1, 2, 16, 31, 32, 33, 63, 64, 130, 160])
+def test_dot_order_of_bf16(n):
+    """Lane l takes elements 2 l + 1, then 2 l of each 32; zeros end the row."""
+    fmt, rng = lcy.BY_NAME["bf16"], np.random.default_rng(n)
+    w, x = (lcy.from_float(fmt, rng.standard_normal((1, n))) for _ in "wx")
+    padded = [np.pad(lcy.to_float(fmt, a)[0], (0, -n % 32)).reshape(-1, 16, 2)[..., ::-1] for a in (w, x)]
+    lanes = [fma_steps(zip(padded[0][:, lane].ravel(), padded[1][:, lane].ravel())) for lane in range(16)]
+    same_bits(np.float32([fmt.dot(n, lcy.pointer(w), lcy.pointer(x))]), np.float32([tree(np.float32(lanes))]))
+
+
+# Sums of three products a, b, c (of lane 0: elements 1, 0, 33) and what is left of them: numbers below 2^-126 are zeros.
+SMALL = [((2**-63, 2**-63), (0, 0), (0, 0), 2**-126),
+         ((2**-63, 2**-64), (0, 0), (0, 0), 0),                              # a step's result
+         ((2**-63, 2**-64), (2**-63, 2**-64), (0, 0), 0),                    # does not come back
+         ((2**-63, 2**-62), (-(2**-63), 2**-63), (0, 0), 2**-126),
+         ((2**-127, 2.0**100), (1, 2**-20), (0, 0), 2**-20),                 # a weight
+         ((2.0**100, 2**-127), (1, 2**-20), (0, 0), 2**-20),                 # an activation
+         ((2**-63, 2**-63), (2**-75, -(2**-76) * 1.5), (0, 0), 0),           # 2^-126 in F32's last place, but below in 24 bits
+         ((2.0**100, 1), (-(2.0**100), 1), (2**-63, 2**-63), 2**-126)]
+
+
+@pytest.mark.parametrize("level, table", [("plain", PLAIN), *LEVELS], ids=lambda value: value if isinstance(value, str) else "")
+def test_small_numbers_in_bf16(level, table):
+    fmt = lcy.BY_NAME["bf16"]
+    w, x = np.zeros((2, len(SMALL), 64), np.float32)
+    for row, (*factors, _) in enumerate(SMALL):
+        for at, (a, b) in zip((1, 0, 33), factors):
+            w[row, at], x[row, at] = a, b
+    got = [lcy.matmul(table.matmul[fmt.type], 64, lcy.from_float(fmt, w[i:i + 1]), lcy.from_float(fmt, x[i:i + 1]))[0, 0]
+           for i in range(len(SMALL))]
+    assert got == [left for *_, left in SMALL]
 
 
 @pytest.mark.parametrize("name", [n for n in TABLE if n in HALVES or n == "iq1_m"])

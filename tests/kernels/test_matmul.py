@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import lcy
-from levels import EMULATED, NATIVE, PLAIN, own
+from levels import EMULATED, LEVELS, NATIVE, PLAIN, own
 
 # Where a block keeps its f16 scales: random bytes there would be infinities and NaNs.
 HALVES = {"q4_0": [0], "q4_1": [0, 2], "q5_0": [0], "q5_1": [0, 2], "q8_0": [0], "q2_K": [80, 82], "q3_K": [108],
@@ -65,6 +65,13 @@ def same_bits(got, want):
     """Equal as bits; a NaN or a lost sign of zero is a difference too."""
     assert got.shape == want.shape
     np.testing.assert_array_equal(got.view(np.uint32), want.view(np.uint32))
+
+
+def same_numbers(got, want):
+    """Equal as bits, but any NaN equals any other."""
+    nan = np.isnan(want)
+    np.testing.assert_array_equal(np.isnan(got), nan)
+    same_bits(got[~nan], want[~nan])
 
 
 def lengths(fmt):
@@ -171,6 +178,19 @@ def test_worst_case(level, table, fmt):
         assert np.isfinite(want).all()
         for tokens in TOKENS:
             same_bits(lcy.matmul(table.matmul[fmt.type], n, w, x[:tokens]), want[:tokens])
+
+
+@pytest.mark.parametrize("level, table", LEVELS, ids=lambda value: value if isinstance(value, str) else "")
+def test_small_and_large_bf16(level, table):
+    """Any bits at all: infinities, numbers that overflow, that no longer have 24 bits, that are zero below 2^-126."""
+    fmt, rng = lcy.BY_NAME["bf16"], np.random.default_rng(12)
+    for low, high in ((0, 0x8000), (0, 0x400), (0x1E00, 0x2100), (0x3E00, 0x4100)):
+        for n in (32, 70, 256):
+            w, x = ((rng.integers(low, high, (40, n)) | rng.integers(0, 2, (40, n)) << 15).astype(np.uint16).view(np.uint8)
+                    for _ in "wx")
+            want = expected(fmt, n, w, x)
+            same_numbers(lcy.matmul(table.matmul[fmt.type], n, w, x), want)
+            assert np.isfinite(want).all() or high == 0x8000
 
 
 @each_product

@@ -71,7 +71,8 @@ def test_formats_are_the_headers_with_a_descriptor(script, repo):
 def test_isas_come_weakest_first_and_are_known_to_the_compiler(script):
     found = [(name, reason) for name, _, _, reason in script.isas()]
     if script.ARCH == "x86_64":
-        assert [name for name, reason in found if reason is None] == ["avx2", "avxvnni", "avx512", "avx512vbmi", "avx512amx"]
+        assert [name for name, reason in found if reason is None] == [
+            "avx2", "avxvnni", "avx512", "avx512bf16", "avx512vbmi", "avx512amx"]
 
 
 def test_no_flag_names_the_building_machine(script):

@@ -26,5 +26,5 @@ def test_products_have_a_rate_and_a_level(repo, level):
     rate, name = done.stdout.split()
     strongest = int8_rate(1, seconds=0.01)[1]
     assert 1e7 < float(rate) < 1e14
-    order = ["reference", "neon", "dotprod", "i8mm", "avx2", "avxvnni", "avx512", "avx512vbmi", "avx512amx"]
+    order = ["reference", "neon", "dotprod", "i8mm", "avx2", "avxvnni", "avx512", "avx512bf16", "avx512vbmi", "avx512amx"]
     assert name == min(level, strongest, key=order.index)

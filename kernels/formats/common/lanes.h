@@ -1,4 +1,4 @@
-/* lanes.h: the fixed order of a dot product of floats (weights F32, F16, BF16; activations F32).
+/* lanes.h: the fixed order of a dot product of floats (weights F32, F16; activations F32).
  *
  *   n % 16 == 0   lane l sums the products of l, l + 16, l + 32, ... by fma; lcy_sum16 ends it.
  *   otherwise     blocks of 64: accumulator j (0..3), lane l takes element 16 j + l; (a0 + a2) + (a1 + a3) by lane,
@@ -27,7 +27,7 @@ static inline float lcy_dot_lanes64(int64_t n, const void *w, const void *x, lcy
     return lcy_sum16(sum);
 }
 
-/* The rule of F32 and BF16: leftovers are multiplied, then added. */
+/* The rule of F32: leftovers are multiplied, then added. */
 static inline float lcy_dot_floats(int64_t n, const void *w, const void *x, lcy_element_fn wi, lcy_element_fn xi) {
     if (n % 16 == 0) return lcy_dot_lanes16(n, w, x, wi, xi);
     float sum = lcy_dot_lanes64(n, w, x, wi, xi);

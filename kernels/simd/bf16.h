@@ -1,0 +1,101 @@
+/* bf16.h: products with BF16 weights and activations. Needs a lanes.h, and a pairs.h (kernels/simd/ has the common one).
+ *
+ * The order of formats/bf16.h: a register of 64 bytes is 16 lanes of two neighbours each. Several rows and tokens at a
+ * time share the loads and hide the latency of the sums, which are one chain per row and token.
+ */
+#ifndef LCY_SIMD_BF16_H
+#define LCY_SIMD_BF16_H
+
+#include "../kernels.h"
+#include "../scalar.h"
+
+#ifndef LCY_PAIRS
+#include "pairs.h"
+#endif
+
+#define BF16_INLINE static inline __attribute__((always_inline))
+
+enum {
+    BF16_SOONER = 4096,       /* a line is asked for twice, once so many bytes earlier: requests can be dropped */
+    BF16_CACHE = 448 << 10,   /* bytes of tokens that stay in the second-level cache while all rows pass by */
+};
+
+/* Some rows against some tokens. */
+typedef struct {
+    int64_t k, rows, tokens;
+    const uint8_t *w, *x;
+    int64_t w_stride, x_stride;
+    float *out; /* out[t * out_stride + r] */
+    int64_t out_stride;
+} bf16_job;
+
+/* the same for `rows` rows from r and `tokens` tokens from t */
+BF16_INLINE bf16_job bf16_part(const bf16_job *j, int64_t r, int64_t rows, int64_t t, int64_t tokens) {
+    return (bf16_job){j->k, rows, tokens, j->w + r * j->w_stride, j->x + t * j->x_stride, j->w_stride, j->x_stride,
+                      j->out + t * j->out_stride + r, j->out_stride};
+}
+
+/* 64 bytes; or fewer, and zeros */
+BF16_INLINE pairs bf16_load(const uint8_t *p, int64_t bytes) {
+    uint8_t padded[64] = {0};
+    if (bytes == 64) return pairs_of(lanes_load((const float *)p));
+    memcpy(padded, p, (size_t)bytes);
+    return pairs_of(lanes_load((const float *)padded));
+}
+
+/* the next `bytes` of each row and token */
+BF16_INLINE void bf16_step(lanes acc[BF16_ROWS][BF16_TOKENS], const bf16_job *j, int rows, int tokens, int ask, int64_t at,
+                           int64_t bytes) {
+    pairs xs[BF16_TOKENS];
+    for (int t = 0; t < tokens; t++) xs[t] = bf16_load(j->x + t * j->x_stride + at, bytes);
+    for (int r = 0; r < rows; r++) {
+        const uint8_t *p = j->w + r * j->w_stride + at;
+        const pairs ws = bf16_load(p, bytes);
+        if (ask) {
+            __builtin_prefetch(p + rows * j->w_stride, 0, 2);
+            __builtin_prefetch(p + rows * j->w_stride + BF16_SOONER, 0, 2);
+        }
+        for (int t = 0; t < tokens; t++) acc[r][t] = pairs_dot(ws, xs[t], acc[r][t]);
+    }
+}
+
+/* rows x tokens; these two and `ask`, for the rows that follow, are constants */
+BF16_INLINE void bf16_tile(bf16_job j, int rows, int tokens, int ask) {
+    const int64_t bytes = 2 * j.k, rest = bytes % 64;
+    lanes acc[BF16_ROWS][BF16_TOKENS];
+    for (int r = 0; r < rows; r++)
+        for (int t = 0; t < tokens; t++) acc[r][t] = lanes_same(0);
+    for (int64_t at = 0; at < bytes - rest; at += 64) bf16_step(acc, &j, rows, tokens, ask, at, 64);
+    if (rest) bf16_step(acc, &j, rows, tokens, ask, bytes - rest, rest);
+    for (int r = 0; r < rows; r++)
+        for (int t = 0; t < tokens; t++) j.out[t * j.out_stride + r] = sum_folded(lanes_fold(acc[r][t]));
+}
+
+/* rows, a constant, by all tokens */
+BF16_INLINE void bf16_rows(bf16_job j, int rows) {
+    int64_t t = j.tokens % BF16_TOKENS;
+    for (int64_t i = 0; i < t; i++) bf16_tile(bf16_part(&j, 0, rows, i, 1), rows, 1, 1);
+    for (; t < j.tokens; t += BF16_TOKENS) bf16_tile(bf16_part(&j, 0, rows, t, BF16_TOKENS), rows, BF16_TOKENS, 0);
+}
+
+/* A function of its own: no arithmetic moves out to where small numbers are not flushed. */
+static __attribute__((noinline)) void bf16_all(bf16_job j) {
+    const int64_t fit = BF16_CACHE / (2 * j.k + 1) / BF16_TOKENS, block = BF16_TOKENS * (fit < 4 ? 4 : fit);
+    for (int64_t t = 0; t < j.tokens; t += block) {
+        const int64_t some = j.tokens - t < block ? j.tokens - t : block;
+        int64_t r = 0;
+        for (; r + BF16_ROWS <= j.rows; r += BF16_ROWS) bf16_rows(bf16_part(&j, r, BF16_ROWS, t, some), BF16_ROWS);
+        for (; r < j.rows; r++) bf16_rows(bf16_part(&j, r, 1, t, some), 1);
+    }
+}
+
+static void LANES_NAME(matmul_bf16)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,
+                                    const void *x, int64_t x_stride, float *out, int64_t out_stride) {
+    const lanes_mode before = lanes_flush_small();
+    bf16_all((bf16_job){k, rows, tokens, w, x, w_stride, x_stride, out, out_stride});
+    lanes_flush_as(before);
+}
+
+static inline void fill_bf16(lcy_kernels *k) { k->matmul[LCY_BF16] = LANES_NAME(matmul_bf16); }
+
+#endif

@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 #include <stdint.h>
+#include <string.h>
 
 #define LANES_NAME(name) name##_avx2
 #define FLOATS_ROWS 4 /* of a tile of floats.h: the measured best of what fits the registers */
@@ -21,6 +22,11 @@ typedef struct {
 static inline lanes lanes_of(__m256 low, __m256 high) { return (lanes){low, high}; }
 static inline lanes lanes_same(float x) { return lanes_of(_mm256_set1_ps(x), _mm256_set1_ps(x)); }
 static inline lanes lanes_load(const float *p) { return lanes_of(_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)); }
+static inline lanes lanes_load_bytes(const void *p, int64_t n) { /* n < 64 of them, then zeros */
+    float padded[16] = {0};
+    memcpy(padded, p, (size_t)n);
+    return lanes_load(padded);
+}
 static inline void lanes_hold(lanes *a) { __asm__ volatile("" : "+x"(a->low), "+x"(a->high)); } /* now, and in registers */
 static inline void lanes_store(float *p, lanes a) {
     _mm256_storeu_ps(p, a.low);

@@ -18,6 +18,9 @@ typedef __m512 lanes;
 
 static inline lanes lanes_same(float x) { return _mm512_set1_ps(x); }
 static inline lanes lanes_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline lanes lanes_load_bytes(const void *p, int64_t n) { /* n < 64 of them, then zeros */
+    return _mm512_castsi512_ps(_mm512_maskz_loadu_epi8(((__mmask64)1 << n) - 1, p));
+}
 static inline void lanes_hold(lanes *a) { __asm__ volatile("" : "+v"(*a)); } /* now, and in a register */
 static inline void lanes_store(float *p, lanes a) { _mm512_storeu_ps(p, a); }
 static inline lanes lanes_add(lanes a, lanes b) { return _mm512_add_ps(a, b); }

@@ -4,6 +4,7 @@
 
 #include <arm_neon.h>
 #include <stdint.h>
+#include <string.h>
 
 #define LANES_NAME(name) name##_neon
 #define FLOATS_ROWS 2 /* of a tile of floats.h: 7 of its lanes fill 28 of 32 registers */
@@ -19,6 +20,11 @@ static inline lanes lanes_same(float x) {
 }
 static inline lanes lanes_load(const float *p) {
     return (lanes){vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)};
+}
+static inline lanes lanes_load_bytes(const void *p, int64_t n) { /* n < 64 of them, then zeros */
+    float padded[16] = {0};
+    memcpy(padded, p, (size_t)n);
+    return lanes_load(padded);
 }
 static inline void lanes_store(float *p, lanes x) {
     vst1q_f32(p, x.a);

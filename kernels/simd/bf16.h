@@ -29,18 +29,15 @@ typedef struct {
     int64_t out_stride;
 } bf16_job;
 
-/* the same for `rows` rows from r and `tokens` tokens from t */
-BF16_INLINE bf16_job bf16_part(const bf16_job *j, int64_t r, int64_t rows, int64_t t, int64_t tokens) {
-    return (bf16_job){j->k, rows, tokens, j->w + r * j->w_stride, j->x + t * j->x_stride, j->w_stride, j->x_stride,
+/* the same from row r and token t on */
+BF16_INLINE bf16_job bf16_part(const bf16_job *j, int64_t r, int64_t t) {
+    return (bf16_job){j->k, j->rows - r, j->tokens - t, j->w + r * j->w_stride, j->x + t * j->x_stride, j->w_stride, j->x_stride,
                       j->out + t * j->out_stride + r, j->out_stride};
 }
 
 /* 64 bytes; or fewer, and zeros */
 BF16_INLINE pairs bf16_load(const uint8_t *p, int64_t bytes) {
-    uint8_t padded[64] = {0};
-    if (bytes == 64) return pairs_of(lanes_load((const float *)p));
-    memcpy(padded, p, (size_t)bytes);
-    return pairs_of(lanes_load((const float *)padded));
+    return pairs_of(bytes == 64 ? lanes_load((const float *)p) : lanes_load_bytes(p, bytes));
 }
 
 /* the next `bytes` of each row and token */
@@ -71,22 +68,41 @@ BF16_INLINE void bf16_tile(bf16_job j, int rows, int tokens, int ask) {
         for (int t = 0; t < tokens; t++) j.out[t * j.out_stride + r] = sum_folded(lanes_fold(acc[r][t]));
 }
 
-/* rows, a constant, by all tokens */
-BF16_INLINE void bf16_rows(bf16_job j, int rows) {
-    int64_t t = j.tokens % BF16_TOKENS;
-    for (int64_t i = 0; i < t; i++) bf16_tile(bf16_part(&j, 0, rows, i, 1), rows, 1, 1);
-    for (; t < j.tokens; t += BF16_TOKENS) bf16_tile(bf16_part(&j, 0, rows, t, BF16_TOKENS), rows, BF16_TOKENS, 0);
+/* The tiles of `rows` rows, a constant, and tokens from .. to - 1. The last one may overlap that before it: what a token
+ * gets does not depend on those beside it. */
+BF16_INLINE void bf16_tiles(const bf16_job *j, int rows, int64_t r, int64_t from, int64_t to) {
+    const int64_t last = j->tokens - BF16_TOKENS;
+    bf16_tile(bf16_part(j, r, from < last ? from : last), rows, BF16_TOKENS, rows > 1);
+    for (int64_t t = from + BF16_TOKENS; t < to; t += BF16_TOKENS)
+        bf16_tile(bf16_part(j, r, t < last ? t : last), rows, BF16_TOKENS, 0);
+}
+
+/* One row after the other: in order memory gives most, and the processor asks for what comes next by itself. */
+BF16_INLINE void bf16_few(const bf16_job *j) {
+    for (int64_t r = 0; r < j->rows; r++) {
+        if (j->tokens == 1) bf16_tile(bf16_part(j, r, 0), 1, 1, 0);
+        if (j->tokens == 2) bf16_tile(bf16_part(j, r, 0), 1, 2, 0);
+        if (j->tokens == 3) bf16_tile(bf16_part(j, r, 0), 1, 3, 0);
+    }
+}
+
+BF16_INLINE void bf16_many(const bf16_job *j) {
+    const int64_t fit = BF16_CACHE / (2 * j->k + 1) / BF16_TOKENS, block = BF16_TOKENS * (fit < 4 ? 4 : fit);
+    for (int64_t t = 0; t < j->tokens; t += block) {
+        const int64_t to = t + block < j->tokens ? t + block : j->tokens, last = j->rows - BF16_ROWS;
+        if (last < 0)
+            for (int64_t r = 0; r < j->rows; r++) bf16_tiles(j, 1, r, t, to);
+        else
+            for (int64_t r = 0; r < j->rows; r += BF16_ROWS) bf16_tiles(j, BF16_ROWS, r < last ? r : last, t, to);
+    }
 }
 
 /* A function of its own: no arithmetic moves out to where small numbers are not flushed. */
 static __attribute__((noinline)) void bf16_all(bf16_job j) {
-    const int64_t fit = BF16_CACHE / (2 * j.k + 1) / BF16_TOKENS, block = BF16_TOKENS * (fit < 4 ? 4 : fit);
-    for (int64_t t = 0; t < j.tokens; t += block) {
-        const int64_t some = j.tokens - t < block ? j.tokens - t : block;
-        int64_t r = 0;
-        for (; r + BF16_ROWS <= j.rows; r += BF16_ROWS) bf16_rows(bf16_part(&j, r, BF16_ROWS, t, some), BF16_ROWS);
-        for (; r < j.rows; r++) bf16_rows(bf16_part(&j, r, 1, t, some), 1);
-    }
+    if (BF16_TOKENS > 1 && j.tokens < BF16_TOKENS)
+        bf16_few(&j);
+    else
+        bf16_many(&j);
 }
 
 static void LANES_NAME(matmul_bf16)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,

@@ -14,6 +14,7 @@
 #define KQ_ROWS 1 /* of keys.h: query rows */
 #define PV_LANES 2 /* of values.h: registers of channels, query rows */
 #define PV_ROWS 2
+#define PV_ALONE 2 /* of channels, for a single query row */
 
 typedef struct {
     __m256 low, high;

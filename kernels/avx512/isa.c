@@ -3,6 +3,7 @@
 #include "lanes.h"
 #include "vec.h"
 
+#include "../avx2/turn.h"
 #include "../ops/ops.h"
 #include "../simd/attention.h"
 #include "../simd/bf16.h"

@@ -13,6 +13,7 @@
 #define KQ_ROWS 4 /* of keys.h: query rows */
 #define PV_LANES 4 /* of values.h: registers of channels, query rows */
 #define PV_ROWS 4
+#define PV_ALONE 4 /* of channels, for a single query row */
 
 typedef __m512 lanes;
 

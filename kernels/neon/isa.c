@@ -1,9 +1,11 @@
 /*@isa arch=aarch64; rank=20; cflags=; */
-/* NEON, which every aarch64 has: the kernels of kernels/simd/ in pairs of 128-bit registers, conversions, quantizers.
- * Attention is the plain C of kernels/ops/, compiled for this level. */
+/* NEON, which every aarch64 has: the kernels of kernels/simd/ in pairs of 128-bit registers, conversions, quantizers. */
 #include "lanes.h"
+#include "vec.h"
 
+#include "turn.h"
 #include "../ops/ops.h"
+#include "../simd/attention.h"
 #include "../simd/bf16.h"
 #include "../simd/floats.h"
 #include "../simd/tables.h"
@@ -13,6 +15,7 @@
 
 static void fill(lcy_kernels *k) {
     fill_ops(k);
+    fill_attention(k);
     fill_tables(k);
     fill_floats(k);
     fill_bf16(k);

@@ -1,4 +1,4 @@
-/* lanes.h (neon): 16 lanes as four registers; kernels/simd/floats.h and tables.h are written in them. */
+/* lanes.h (neon): 16 lanes as four registers; kernels/simd/attention.h, floats.h and tables.h are written in them. */
 #ifndef LCY_NEON_LANES_H
 #define LCY_NEON_LANES_H
 
@@ -11,6 +11,10 @@
 #define FLOATS_TOKENS 2
 #define BF16_ROWS 3 /* of bf16.h */
 #define BF16_TOKENS 1
+#define KQ_ROWS 1 /* of keys.h: query rows */
+#define PV_LANES 1 /* of values.h: lanes of channels, query rows; with one more value they fill 20 registers */
+#define PV_ROWS 4
+#define PV_ALONE 4 /* of channels, for a single query row */
 
 typedef struct { float32x4_t a, b, c, d; } lanes;
 
@@ -26,6 +30,8 @@ static inline lanes lanes_load_bytes(const void *p, int64_t n) { /* n < 64 of th
     memcpy(padded, p, (size_t)n);
     return lanes_load(padded);
 }
+/* now, and in registers */
+static inline void lanes_hold(lanes *x) { __asm__ volatile("" : "+w"(x->a), "+w"(x->b), "+w"(x->c), "+w"(x->d)); }
 static inline void lanes_store(float *p, lanes x) {
     vst1q_f32(p, x.a);
     vst1q_f32(p + 4, x.b);
@@ -116,6 +122,11 @@ static inline double_lanes lanes_widen(lanes x) {
                            vcvt_f64_f32(vget_low_f32(x.b)), vcvt_high_f64_f32(x.b),
                            vcvt_f64_f32(vget_low_f32(x.c)), vcvt_high_f64_f32(x.c),
                            vcvt_f64_f32(vget_low_f32(x.d)), vcvt_high_f64_f32(x.d)}};
+}
+static inline float32x4_t lanes_4narrow(float64x2_t a, float64x2_t b) { return vcvt_high_f32_f64(vcvt_f32_f64(a), b); }
+static inline lanes lanes_narrow(double_lanes x) {
+    return (lanes){lanes_4narrow(x.part[0], x.part[1]), lanes_4narrow(x.part[2], x.part[3]),
+                   lanes_4narrow(x.part[4], x.part[5]), lanes_4narrow(x.part[6], x.part[7])};
 }
 static inline double_lanes double_lanes_add(double_lanes x, double_lanes y) {
     for (int i = 0; i < 8; i++) x.part[i] = vaddq_f64(x.part[i], y.part[i]);

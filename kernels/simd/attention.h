@@ -1,6 +1,6 @@
 /* attention.h: ops/attention.h in registers of 16 lanes; the orders are described there.
  *
- * Included by avx2/isa.c and avx512/isa.c behind their lanes.h. What does not fill whole registers falls back to plain C. */
+ * Included by an isa.c behind its lanes.h and turn.h. What does not fill whole registers falls back to plain C. */
 #ifndef LCY_SIMD_ATTENTION_H
 #define LCY_SIMD_ATTENTION_H
 

@@ -1,4 +1,4 @@
-/* keys.h: scores, with one lane per key. Needs a lanes.h and ops/attention.h.
+/* keys.h: scores, with one lane per key. Needs a lanes.h, a turn.h and ops/attention.h.
  *
  * A tile of keys is turned so that a register holds one channel of 16 keys; the turning is paid once for all query rows.
  * The order of ops/attention.h then is a plain binary tree: with the channels of a block of 64 in the order of their bits
@@ -22,55 +22,6 @@ static inline int64_t place_of(int64_t e, int64_t whole) {
 
 /* ---- turning ---- */
 
-/* 8 channels of 16 keys: out[c] holds channel c of all. */
-LCY_INLINE void turn_halves(lanes out[8], const uint8_t *const key[16], int64_t channel) {
-    __m256i a[8], b[8];
-    for (int i = 0; i < 8; i++) {
-        const __m128i low = _mm_loadu_si128((const __m128i *)(key[i] + 2 * channel));
-        const __m128i high = _mm_loadu_si128((const __m128i *)(key[i + 8] + 2 * channel));
-        a[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
-    }
-    for (int i = 0; i < 8; i += 2) {
-        b[i] = _mm256_unpacklo_epi16(a[i], a[i + 1]);
-        b[i + 1] = _mm256_unpackhi_epi16(a[i], a[i + 1]);
-    }
-    for (int i = 0; i < 8; i += 4)
-        for (int j = 0; j < 2; j++) {
-            a[i + 2 * j] = _mm256_unpacklo_epi32(b[i + j], b[i + j + 2]);
-            a[i + 2 * j + 1] = _mm256_unpackhi_epi32(b[i + j], b[i + j + 2]);
-        }
-    for (int i = 0; i < 4; i++) {
-        out[2 * i] = lanes_of_halves(_mm256_unpacklo_epi64(a[i], a[i + 4]));
-        out[2 * i + 1] = lanes_of_halves(_mm256_unpackhi_epi64(a[i], a[i + 4]));
-    }
-}
-
-LCY_INLINE void turn_8_floats(__m256 out[8], const uint8_t *const key[8], int64_t channel) {
-    __m256 a[8], b[8];
-    for (int i = 0; i < 8; i += 2) {
-        const __m256 even = _mm256_loadu_ps((const float *)key[i] + channel);
-        const __m256 odd = _mm256_loadu_ps((const float *)key[i + 1] + channel);
-        a[i] = _mm256_unpacklo_ps(even, odd);
-        a[i + 1] = _mm256_unpackhi_ps(even, odd);
-    }
-    for (int i = 0; i < 8; i += 4)
-        for (int j = 0; j < 2; j++) {
-            b[i + 2 * j] = _mm256_shuffle_ps(a[i + j], a[i + j + 2], 0x44);
-            b[i + 2 * j + 1] = _mm256_shuffle_ps(a[i + j], a[i + j + 2], 0xee);
-        }
-    for (int i = 0; i < 4; i++) {
-        out[i] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x20);
-        out[i + 4] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
-    }
-}
-
-LCY_INLINE void turn_floats(lanes out[8], const uint8_t *const key[16], int64_t channel) {
-    __m256 low[8], high[8];
-    turn_8_floats(low, key, channel);
-    turn_8_floats(high, key + 8, channel);
-    for (int c = 0; c < 8; c++) out[c] = lanes_join(low[c], high[c]);
-}
-
 /* Up to KEYS keys from number `first` on, of n that there are, -> tile[channel's place][KEYS]; missing ones repeat the last. */
 LCY_INLINE void turn_keys(k_kind kind, int64_t d, int64_t whole, int64_t first, int64_t n, const lcy_head *k, float *tile) {
     const uint8_t *key[KEYS];
@@ -82,9 +33,9 @@ LCY_INLINE void turn_keys(k_kind kind, int64_t d, int64_t whole, int64_t first, 
         float *const to = tile + place_of(e, whole) * KEYS; /* from there steps are the same for all e: constants, mostly */
         lanes channel[8];
         if (kind == K_HALVES)
-            turn_halves(channel, key, e);
+            lanes_turn_halves(channel, key, e);
         else
-            turn_floats(channel, key, e);
+            lanes_turn_floats(channel, key, e);
         for (int64_t c = 0; c < 8; c++) lanes_store(to + (e < whole ? reversed[c] * (whole / 8) : c) * KEYS, channel[c]);
     }
     for (; e < d; e++)

@@ -43,7 +43,7 @@ LCY_INLINE void ask_for_value(const span *s, int64_t i, int64_t channel, int reg
 /* Cells `from` <= i < `to` into sums [row][l][LCY_BAND], `regs` registers of channels; fresh: there are no sums yet. */
 LCY_INLINE void weigh_registers(int rows, int regs, int fresh, int64_t from, int64_t to, span s, int64_t channel, float *sums) {
     for (int64_t first = from; first < from + 16 && (fresh || first < to); first++) {
-        lanes acc[PV_ROWS][PV_LANES];
+        lanes acc[PV_ROWS][PV_ALONE > PV_LANES ? PV_ALONE : PV_LANES];
         float *const at = sums + (first & 15) * LCY_BAND + channel;
         for (int r = 0; r < rows; r++)
             for (int c = 0; c < regs; c++) acc[r][c] = fresh ? lanes_same(0) : lanes_load(at + r * ROW_SUMS + 16 * c);
@@ -60,8 +60,9 @@ LCY_INLINE void weigh_registers(int rows, int regs, int fresh, int64_t from, int
 }
 
 LCY_INLINE void weigh_channels(int rows, int fresh, int64_t from, int64_t to, span s, int64_t channels, float *sums) {
+    const int regs = rows > 1 ? PV_LANES : PV_ALONE;
     int64_t c = 0;
-    for (; c + 16 * PV_LANES <= channels; c += 16 * PV_LANES) weigh_registers(rows, PV_LANES, fresh, from, to, s, c, sums);
+    for (; c + 16 * regs <= channels; c += 16 * regs) weigh_registers(rows, regs, fresh, from, to, s, c, sums);
     for (; c < channels; c += 16) weigh_registers(rows, 1, fresh, from, to, s, c, sums);
 }
 

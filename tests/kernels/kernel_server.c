@@ -15,9 +15,10 @@
 
 #include "kernels.h"
 
-enum { RUN_TABLES, RUN_MATMUL, RUN_CONVERT, RUN_QUANTIZE, RUN_NORM, RUN_SILU, RUN_SOFTMAX };
-enum { IS_INTEGER, IS_FLOAT, IS_READ, IS_WRITTEN, IS_NULL }; /* of an argument */
-enum { MOST_ARGUMENTS = 12, MARGIN = 64, PATTERN = 0xA5, TOUCHED = -1000 };
+enum { RUN_TABLES, RUN_MATMUL, RUN_CONVERT, RUN_QUANTIZE, RUN_NORM, RUN_SILU, RUN_SOFTMAX,
+       RUN_SCORES, RUN_VALUES, RUN_FLASH };
+enum { IS_INTEGER, IS_FLOAT, IS_READ, IS_WRITTEN, IS_NULL, IS_ROOM }; /* of an argument; room: written, but nobody's business */
+enum { MOST_ARGUMENTS = 32, MARGIN = 64, PATTERN = 0xA5, TOUCHED = -1000 };
 
 typedef struct { uint32_t what, level, slot, arguments; } request; /* level 0: plain C; slot: of struct lcy_kernels */
 typedef struct { int64_t kind, value; } argument;                  /* value: a number, a float's bits, bytes of a buffer */
@@ -72,7 +73,17 @@ static float float_of(argument a) {
     return x;
 }
 
-static int64_t run(uint32_t what, any_fn f, const argument a[], void *const p[]) {
+/* Six arguments are a head: rows, stride, cells, the slot of to_float (0: none), block, bytes. */
+static lcy_head head_of(const lcy_kernels *k, const argument a[], void *const p[]) {
+    lcy_head h = {p[0], a[1].value, p[2], NULL, (int32_t)a[4].value, (int32_t)a[5].value};
+    if ((uint64_t)a[3].value >= sizeof *k / sizeof h.to_float) give_up("a malformed head");
+    if (a[3].value) memcpy(&h.to_float, (const uint8_t *)k + a[3].value * (int64_t)sizeof h.to_float, sizeof h.to_float);
+    return h;
+}
+
+static int64_t run(uint32_t what, const lcy_kernels *k, any_fn f, const argument a[], void *const p[]) {
+    lcy_head h[2];
+    float *rows[MOST_ARGUMENTS];
 #define N(i) a[i].value
     switch (what) {
     case RUN_MATMUL:
@@ -91,6 +102,20 @@ static int64_t run(uint32_t what, any_fn f, const argument a[], void *const p[])
         return 0;
     case RUN_SOFTMAX:
         ((lcy_softmax_fn)f)(N(0), p[1], float_of(a[2]), p[3]);
+        return 0;
+    case RUN_SCORES:
+        h[0] = head_of(k, a + 2, p + 2);
+        ((lcy_kq_fn)f)(N(0), N(1), h, N(8), p[9], p[10], N(11), p[12]);
+        return 0;
+    case RUN_VALUES: /* each row of the output is an argument of its own */
+        h[0] = head_of(k, a + 3, p + 3);
+        for (int i = 12; i < MOST_ARGUMENTS; i++) rows[i - 12] = p[i];
+        ((lcy_pv_fn)f)(N(0), N(1), p[2], h, p[9], N(10), rows, p[11]);
+        return 0;
+    case RUN_FLASH:
+        h[0] = head_of(k, a + 2, p + 2);
+        h[1] = head_of(k, a + 8, p + 8);
+        ((lcy_flash_fn)f)(N(0), N(1), h, h + 1, p[14], float_of(a[15]), p[16]);
         return 0;
     default:
         give_up("an unknown request");
@@ -134,15 +159,15 @@ static void serve(const request *r) {
     take(a, r->arguments * sizeof *a);
     for (uint32_t i = 0; i < r->arguments; i++) {
         const size_t bytes = (size_t)a[i].value;
-        if (a[i].kind != IS_READ && a[i].kind != IS_WRITTEN) continue;
+        if (a[i].kind != IS_READ && a[i].kind != IS_WRITTEN && a[i].kind != IS_ROOM) continue;
         p[i] = a[i].kind == IS_READ ? buffer_at(places + i, bytes) : written_at(places + i, bytes);
-        take(p[i], bytes);
+        if (a[i].kind != IS_ROOM) take(p[i], bytes);
     }
     fill_table(&k, r->level);
     memcpy(&f, (const uint8_t *)&k + r->slot * sizeof f, sizeof f);
-    int64_t status = run(r->what, f, a, p);
+    int64_t status = run(r->what, &k, f, a, p);
     for (uint32_t i = 0; i < r->arguments; i++)
-        if (a[i].kind == IS_WRITTEN && !margins_are_whole(p[i], (size_t)a[i].value)) status = TOUCHED;
+        if ((a[i].kind == IS_WRITTEN || a[i].kind == IS_ROOM) && !margins_are_whole(p[i], (size_t)a[i].value)) status = TOUCHED;
     answer(&status, sizeof status);
     for (uint32_t i = 0; i < r->arguments; i++)
         if (a[i].kind == IS_WRITTEN) answer(p[i], (size_t)a[i].value);

@@ -40,7 +40,7 @@ class Kernels(ctypes.Structure):
 
 
 class Head(ctypes.Structure):
-    """struct lcy_head"""
+    """struct lcy_head; `fmt`, a Format, is for those who copy what it points to"""
     _fields_ = [("rows", c_void_p), ("stride", c_int64), ("cells", c_void_p), ("to_float", CONVERT), ("block", c_int32),
                 ("bytes", c_int32)]
 

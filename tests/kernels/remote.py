@@ -22,8 +22,8 @@ EMULATOR = "qemu-aarch64"
 NEEDED = dict.fromkeys(("avxvnni", "avx512amx"), 1 << 3 | 1 << 4)  # LCY_CPU_AVX512 and .._VNNI: what the stand-ins run on
 # The least processor of the emulator's that has the level: what it does not know ends the server.
 PROCESSORS = {"reference": "cortex-a53", "neon": "cortex-a53", "dotprod": "neoverse-n1", "i8mm": "max"}
-TABLES, MATMUL, CONVERT, QUANTIZE, NORM, SILU, SOFTMAX = range(7)
-INTEGER, FLOAT, READ, WRITTEN, NULL = range(5)
+TABLES, MATMUL, CONVERT, QUANTIZE, NORM, SILU, SOFTMAX, SCORES, VALUES, FLASH = range(10)
+INTEGER, FLOAT, READ, WRITTEN, NULL, ROOM = range(6)
 TOUCHED = -1000
 TABLE_BYTES = 65537 * 2 * 2
 
@@ -114,7 +114,7 @@ class Kernel:
             else:
                 kind, address, size = a
                 heads.append(struct.pack("<qq", kind, size))
-                bodies.append(ctypes.string_at(address, size) if size else b"")
+                bodies.append(ctypes.string_at(address, size) if size and kind != ROOM else b"")
                 back += [(address, size)] if kind == WRITTEN else []
         self.server.ask([struct.pack("<4I", self.what, self.level, self.slot, len(arguments)), *heads, *bodies])
         status, = struct.unpack("<q", self.server.read(8))
@@ -162,8 +162,37 @@ def softmax(n, x, scale, tables):
     return n, written(x, 4 * n), float(scale), read(tables, TABLE_BYTES)
 
 
-# Attention is missing: its kernels take structures with addresses inside, and no level here has such kernels of its own.
-OPERATIONS = {"rms_norm": (NORM, rms_norm), "silu_mul": (SILU, silu_mul), "softmax": (SOFTMAX, softmax)}
+def head_of(head, n, d):
+    """The n cells of a lcy.Head (by reference) as six arguments, heads of d channels."""
+    head = head._obj
+    cells = np.frombuffer(ctypes.string_at(head.cells, 4 * n), np.int32)
+    return (read(head.rows, rows_of(int(cells.max(initial=-1)) + 1, head.stride, lcy.row_bytes(head.fmt, d))), head.stride,
+            read(head.cells, 4 * n), lcy.Kernels.to_float.offset // 8 + head.fmt.type, head.block, head.bytes)
+
+
+def room(d, rows):
+    """lcy_attention_scratch"""
+    return ROOM, 0, 4 * (rows * (d + 1024) + max(d, 64) * 512)
+
+
+def scores(d, n, k, rows, q, out, out_stride, _):
+    return (d, n, *head_of(k, n, d), rows, read(q, 4 * rows * d), written(out, rows_of(rows, 4 * out_stride, 4 * n)), out_stride,
+            room(d, rows))
+
+
+def values(d, rows, n, v, p, p_stride, out, _):
+    seen = np.frombuffer(ctypes.string_at(n, 4 * rows), np.int32).tolist()
+    return (d, rows, read(n, 4 * rows), *head_of(v, max(seen), d), read(p, 4 * max(r * p_stride + i for r, i in enumerate(seen))),
+            p_stride, room(d, rows), *(written(out[r], 4 * d) for r in range(rows)))
+
+
+def flash(d, n, k, v, q, scale, out):
+    return (d, n, *head_of(k, n, d), *head_of(v, n, d), read(q, 4 * d), float(scale), written(out, 4 * d))
+
+
+OPERATIONS = {"rms_norm": (NORM, rms_norm), "silu_mul": (SILU, silu_mul), "softmax": (SOFTMAX, softmax),
+              "kq_f16": (SCORES, scores), "kq_f32": (SCORES, scores), "flash_f16": (FLASH, flash),
+              **{f"pv_{kind}": (VALUES, values) for kind in ("f16", "f32", "packed")}}
 
 
 class Table:

@@ -7,15 +7,14 @@ import pytest
 
 import lcy
 from lcy import guarded, operation, pointer
-from levels import NATIVE, PLAIN
+from levels import PLAIN, own_operations
 
 REFERENCE = PLAIN
-LEVELS = NATIVE[1:]  # other processes' levels have the plain C of kernels/ops/, or what a native level has
 HEADS = (8, 16, 20, 32, 40, 64, 80, 96, 128, 192, 256)
 PACKED = ("q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "iq4_nl")
 COUNTS = (1, 2, 15, 16, 17, 31, 33, 100, 128, 129, 300, 512, 513, 600)
 CELLS = 600
-each_level = pytest.mark.parametrize("isa, table", LEVELS, ids=[name for name, _ in LEVELS])
+each_level = pytest.mark.parametrize("isa, table", own_operations())
 
 
 def same(a, b):
@@ -41,9 +40,11 @@ class Cache:
         self.cells = (np.arange(len(values)) if ordered else rng.permutation(len(values))).astype(np.int32)
         self.floats = lcy.to_float(self.fmt, packed)[self.cells]  # in the order in which they are seen
 
-    def head(self, table=REFERENCE):
-        return lcy.Head(pointer(self.rows), self.rows.strides[0], pointer(self.cells), table.to_float[self.fmt.type],
-                        self.fmt.block, self.fmt.bytes)
+    def head(self, table):
+        convert = table.to_float[self.fmt.type] if isinstance(table, lcy.Kernels) else lcy.CONVERT()
+        head = lcy.Head(pointer(self.rows), self.rows.strides[0], pointer(self.cells), convert, self.fmt.block, self.fmt.bytes)
+        head.fmt = self.fmt
+        return head
 
 
 def scratch(d, rows):
@@ -56,7 +57,7 @@ def run_kq(table, name, n, cache, q):
     rows, d = q.shape
     out, check = guarded(4 * rows * (n + 5))
     room, check_room = scratch(d, rows)
-    operation(table, name)(d, n, byref(cache.head()), rows, pointer(q), pointer(out), n + 5, pointer(room))
+    operation(table, name)(d, n, byref(cache.head(table)), rows, pointer(q), pointer(out), n + 5, pointer(room))
     check()
     check_room()
     out = out.reshape(rows, -1)
@@ -66,11 +67,11 @@ def run_kq(table, name, n, cache, q):
 
 def run_pv(table, name, n, cache, p):
     """(rows, d) sums; row r sees n[r] cells."""
-    rows, d = len(n), cache.floats.shape[1]
+    rows, d, n = len(n), cache.floats.shape[1], np.array(n, np.int32)
     places = [guarded(4 * d) for _ in range(rows)]
     pointers = (c_void_p * rows)(*(pointer(out) for out, _ in places))
     room, check_room = scratch(d, rows)
-    operation(table, name)(d, rows, pointer(np.array(n, np.int32)), byref(cache.head(table)), pointer(p), p.shape[1],
+    operation(table, name)(d, rows, pointer(n), byref(cache.head(table)), pointer(p), p.shape[1],
                            pointers, pointer(room))
     for _, check in (*places, (room, check_room)):
         check()
@@ -79,7 +80,7 @@ def run_pv(table, name, n, cache, p):
 
 def run_flash(table, n, k, v, q):
     out, check = guarded(4 * len(q))
-    operation(table, "flash_f16")(len(q), n, byref(k.head()), byref(v.head()), pointer(q), 0.125, pointer(out))
+    operation(table, "flash_f16")(len(q), n, byref(k.head(table)), byref(v.head(table)), pointer(q), 0.125, pointer(out))
     check()
     return out.view(np.float32)
 

@@ -2,19 +2,32 @@
  *
  * smmla multiplies a 2 x 8 matrix of bytes by an 8 x 2 one: a register of weights holds 8 of two rows, one of activations
  * 8 of two tokens, and the four sums are row r token t, row r token t + 1, row r + 1 token t, row r + 1 token t + 1.
- * PAIRS_ROWS rows are unpacked to signed bytes, PAIRS_WEIGHTS of each, and meet PAIRS_BATCH tokens, PAIRS_TOKENS at once.
- * The float steps are those of every kernel: one per block, in order.
+ *
+ *   for batches of PAIRS_BATCH tokens and bands of PAIRS_TILES tiles of rows
+ *     for spans of PAIRS_WEIGHTS weights     activations are put in pairs, once for all rows of the band
+ *       for tiles of PAIRS_ROWS rows         unpacked to signed bytes and put in pairs, once for all tokens of the batch
+ *         for groups of tokens               sums of a block in registers, then the float step of every kernel
+ *
+ * A register of four sums has as many float steps as on other levels one of four rows, for half the instructions with
+ * products: so all that surrounds those is loads of pairs, and float sums that wait in memory.
  */
 #ifndef LCY_I8MM_PAIRS_H
 #define LCY_I8MM_PAIRS_H
 
 #include "values.h"
 
-enum { PAIRS_ROWS = 8, PAIRS_TOKENS = 4, PAIRS_WEIGHTS = 256, PAIRS_BATCH = 64 };
-enum { ROW_PAIRS = PAIRS_ROWS / 2, TOKEN_PAIRS = PAIRS_TOKENS / 2, BLOCKS_32 = PAIRS_WEIGHTS / 32 };
+enum { PAIRS_ROWS = 8, PAIRS_TILES = 16, PAIRS_WEIGHTS = 256, PAIRS_BATCH = 64, PAIRS_LEAST = 4 /* tokens that pay */ };
+enum { ROW_PAIRS = PAIRS_ROWS / 2, BATCH_PAIRS = PAIRS_BATCH / 2, BLOCKS_32 = PAIRS_WEIGHTS / 32 };
+enum { GROUP_32 = 4, GROUP_256 = 2 }; /* pairs of tokens whose sums fill the registers, without and with scaled parts */
 
-typedef struct { float32x4_t sum[ROW_PAIRS][TOKEN_PAIRS]; } pairs_sums;
-typedef struct { const uint8_t *row[PAIRS_TOKENS]; } pairs_tokens; /* what lies at the same place of each token's row */
+/* Of a span of a batch; s: Q8_1's. low + 128 high: sums of 16 or 32 activations, 8 of two tokens to a register. */
+typedef struct {
+    int8x16_t q[PAIRS_WEIGHTS / 8][BATCH_PAIRS];
+    float32x4_t d[BLOCKS_32][BATCH_PAIRS], s[BLOCKS_32][BATCH_PAIRS];
+    int8x16_t low[2][BATCH_PAIRS], high[2][BATCH_PAIRS];
+} pairs_activations;
+
+typedef struct { float32x4_t at[BATCH_PAIRS][ROW_PAIRS]; } pairs_sums; /* of a tile of rows */
 
 /* a, a, b, b for the rows of a pair; a, b, a, b for its tokens */
 LCY_INLINE float32x4_t of_rows(float a, float b) { return vcombine_f32(vdup_n_f32(a), vdup_n_f32(b)); }
@@ -29,20 +42,30 @@ LCY_INLINE void pair_up(int8x16_t *first, int8x16_t *last, int8x16_t a, int8x16_
     *last = vreinterpretq_s8_s64(vzip2q_s64(p, q));
 }
 
-/* sum += 8 n weights of all rows x tokens, whose bytes are `at` bytes into their blocks */
-LCY_INLINE void pairs_multiply(int32x4_t sum[ROW_PAIRS][TOKEN_PAIRS], int n, int8x16_t codes[][ROW_PAIRS],
-                               const pairs_tokens *x, int at) {
-    for (int i = 0; i < n; i++)
-        for (int t = 0; t < TOKEN_PAIRS; t++) {
-            const int8_t *a = (const int8_t *)x->row[2 * t] + at + 8 * i, *b = (const int8_t *)x->row[2 * t + 1] + at + 8 * i;
-            const int8x16_t q = vcombine_s8(vld1_s8(a), vld1_s8(b));
-            for (int r = 0; r < ROW_PAIRS; r++) sum[r][t] = vmmlaq_s32(sum[r][t], codes[i][r], q);
-        }
+/* The pairs of a batch in whole groups; tokens past the last repeat it. */
+LCY_INLINE int pairs_of(int count) { return (count + 2 * GROUP_256 - 1) / (2 * GROUP_256) * GROUP_256; }
+LCY_INLINE const uint8_t *pairs_token(int t, int count, const uint8_t *x, int64_t x_stride) {
+    return x + (t < count ? t : count - 1) * x_stride;
 }
 
-LCY_INLINE void pairs_zero(int32x4_t sum[ROW_PAIRS][TOKEN_PAIRS]) {
+/* Nothing is loaded before its time: a compiler that does so runs out of registers. */
+#define PAIRS_HERE __asm__ volatile("" ::: "memory")
+
+typedef int32x4_t pairs_block[ROW_PAIRS][GROUP_32];
+
+LCY_INLINE void pairs_zero(int group, pairs_block sum) {
     for (int r = 0; r < ROW_PAIRS; r++)
-        for (int t = 0; t < TOKEN_PAIRS; t++) sum[r][t] = vdupq_n_s32(0);
+        for (int t = 0; t < group; t++) sum[r][t] = vdupq_n_s32(0);
+}
+
+/* sum += 8 n weights of all rows x the tokens of a group, which begins at q[0] */
+LCY_INLINE void pairs_multiply(int group, pairs_block sum, int n, int8x16_t codes[][ROW_PAIRS], const int8x16_t *q) {
+#pragma GCC unroll 4
+    for (int i = 0; i < n; i++) {
+        for (int t = 0; t < group; t++)
+            for (int r = 0; r < ROW_PAIRS; r++) sum[r][t] = vmmlaq_s32(sum[r][t], codes[i][r], q[i * BATCH_PAIRS + t]);
+        PAIRS_HERE;
+    }
 }
 
 /* ---- blocks of 32 ---- */
@@ -51,6 +74,21 @@ typedef struct {
     int8x16_t codes[PAIRS_WEIGHTS / 8][ROW_PAIRS];
     float32x4_t d[BLOCKS_32][ROW_PAIRS], m[BLOCKS_32][ROW_PAIRS];
 } pairs_panel32;
+
+LCY_INLINE void pairs_read32(pairs_activations *p, pairs_format32 f, int blocks, int count, const uint8_t *x,
+                             int64_t x_stride) {
+    const int xbytes = f.has_min ? sizeof(lcy_block_q8_1) : sizeof(lcy_block_q8_0);
+    for (int t = 0; t < pairs_of(count); t++) {
+        const uint8_t *a = pairs_token(2 * t, count, x, x_stride), *b = pairs_token(2 * t + 1, count, x, x_stride);
+        for (int i = 0; i < blocks; i++, a += xbytes, b += xbytes) {
+            const int8_t *qa = (const int8_t *)a + xbytes - 32, *qb = (const int8_t *)b + xbytes - 32;
+            for (int e = 0; e < 2; e++)
+                pair_up(&p->q[4 * i + 2 * e][t], &p->q[4 * i + 2 * e + 1][t], vld1q_s8(qa + 16 * e), vld1q_s8(qb + 16 * e));
+            p->d[i][t] = of_tokens(half_at(a), half_at(b));
+            if (f.has_min) p->s[i][t] = of_tokens(half_at(a + 2), half_at(b + 2));
+        }
+    }
+}
 
 LCY_INLINE void pairs_unpack32(pairs_panel32 *p, pairs_format32 f, int blocks, const uint8_t *w, int64_t stride) {
     for (int r = 0; r < ROW_PAIRS; r++) {
@@ -64,24 +102,29 @@ LCY_INLINE void pairs_unpack32(pairs_panel32 *p, pairs_format32 f, int blocks, c
     }
 }
 
-LCY_INLINE void pairs_panel_32(pairs_sums *acc, pairs_format32 f, int blocks, pairs_panel32 *p, pairs_tokens x) {
-    const int xbytes = f.has_min ? sizeof(lcy_block_q8_1) : sizeof(lcy_block_q8_0);
+/* a group from pair t on */
+LCY_INLINE void pairs_group32(pairs_sums *acc, pairs_format32 f, int group, int blocks, pairs_panel32 *p,
+                              const pairs_activations *x, int t) {
     for (int i = 0; i < blocks; i++) {
-        int32x4_t sum[ROW_PAIRS][TOKEN_PAIRS];
-        pairs_zero(sum);
-        pairs_multiply(sum, 4, p->codes + 4 * i, &x, xbytes - 32);
-        for (int t = 0; t < TOKEN_PAIRS; t++) {
-            const uint8_t *a = x.row[2 * t], *b = x.row[2 * t + 1];
-            const float32x4_t d = of_tokens(half_at(a), half_at(b));
-            const float32x4_t s = f.has_min ? of_tokens(half_at(a + 2), half_at(b + 2)) : d;
+        pairs_block sum;
+        pairs_zero(group, sum);
+        pairs_multiply(group, sum, 4, p->codes + 4 * i, x->q[4 * i] + t);
+        for (int n = 0; n < group; n++)
             for (int r = 0; r < ROW_PAIRS; r++) {
-                float32x4_t to = acc->sum[r][t];
-                to = vfmaq_f32(to, vcvtq_f32_s32(sum[r][t]), vmulq_f32(p->d[i][r], d));
-                acc->sum[r][t] = f.has_min ? vfmaq_f32(to, p->m[i][r], s) : to;
+                float32x4_t to = acc->at[t + n][r];
+                to = vfmaq_f32(to, vcvtq_f32_s32(sum[r][n]), vmulq_f32(p->d[i][r], x->d[i][t + n]));
+                acc->at[t + n][r] = f.has_min ? vfmaq_f32(to, p->m[i][r], x->s[i][t + n]) : to;
             }
-        }
-        for (int t = 0; t < PAIRS_TOKENS; t++) x.row[t] += xbytes;
     }
+}
+
+LCY_INLINE void pairs_tile32(pairs_sums *acc, pairs_format32 f, int blocks, const uint8_t *w, int64_t w_stride, int pairs,
+                             const pairs_activations *x) {
+    pairs_panel32 p;
+    int t = 0;
+    pairs_unpack32(&p, f, blocks, w, w_stride);
+    for (; t + GROUP_32 <= pairs; t += GROUP_32) pairs_group32(acc, f, GROUP_32, blocks, &p, x, t);
+    if (t < pairs) pairs_group32(acc, f, GROUP_256, blocks, &p, x, t);
 }
 
 /* ---- blocks of 256 ---- */
@@ -89,13 +132,40 @@ LCY_INLINE void pairs_panel_32(pairs_sums *acc, pairs_format32 f, int blocks, pa
 typedef struct {
     int8x16_t codes[PAIRS_WEIGHTS / 8][ROW_PAIRS];
     int32x4_t scale[16][ROW_PAIRS];
+    int8x16_t min[2][ROW_PAIRS]; /* of each 16 or, in the first, each 32 weights */
     float32x4_t d[ROW_PAIRS], dmin[ROW_PAIRS];
-    int16x8_t min[16]; /* of each row */
 } pairs_panel256;
 
+/* sums of 16 or 32 activations */
+LCY_INLINE int16x8_t pairs_sums_of(const lcy_block_q8_k *x, int sub, int part) {
+    const int16x8_t first = vld1q_s16(x->sums), last = vld1q_s16(x->sums + 8);
+    return sub == 32 ? vpaddq_s16(first, last) : part ? last : first;
+}
+
+LCY_INLINE void pairs_read256(pairs_activations *p, pairs_format256 f, int count, const uint8_t *x, int64_t x_stride) {
+    for (int t = 0; t < pairs_of(count); t++) {
+        const lcy_block_q8_k *a = (const lcy_block_q8_k *)pairs_token(2 * t, count, x, x_stride);
+        const lcy_block_q8_k *b = (const lcy_block_q8_k *)pairs_token(2 * t + 1, count, x, x_stride);
+        for (int n = 0; n < 16; n++)
+            pair_up(&p->q[2 * n][t], &p->q[2 * n + 1][t], vld1q_s8(a->q + 16 * n), vld1q_s8(b->q + 16 * n));
+        p->d[0][t] = of_tokens(a->d, b->d);
+        for (int n = 0; n < 32 / f.sub && f.least; n++) {
+            const int16x8_t sa = pairs_sums_of(a, f.sub, n), sb = pairs_sums_of(b, f.sub, n), seven = vdupq_n_s16(127);
+            p->low[n][t] = vcombine_s8(vmovn_s16(vandq_s16(sa, seven)), vmovn_s16(vandq_s16(sb, seven)));
+            p->high[n][t] = vcombine_s8(vshrn_n_s16(sa, 7), vshrn_n_s16(sb, 7));
+        }
+    }
+}
+
+/* minimums of a row's block as bytes; returns their scale */
+LCY_INLINE float pairs_min(int8_t min[16], pairs_format256 f, const uint8_t *w) {
+    int16_t all[16];
+    const float dmin = f.least(all, w);
+    for (int n = 0; n < 256 / f.sub; n++) min[n] = (int8_t)all[f.sub / 16 * n];
+    return dmin;
+}
+
 LCY_INLINE void pairs_unpack256(pairs_panel256 *p, pairs_format256 f, const uint8_t *w, int64_t stride) {
-    int16_t min[PAIRS_ROWS][16];
-    float dmin[PAIRS_ROWS];
     for (int r = 0; r < ROW_PAIRS; r++) {
         const uint8_t *a = w + 2 * r * stride, *b = a + stride;
         iq_begun s, u;
@@ -107,121 +177,113 @@ LCY_INLINE void pairs_unpack256(pairs_panel256 *p, pairs_format256 f, const uint
             pair_up(&p->codes[2 * n][r], &p->codes[2 * n + 1][r], f.block->values(&s, a, n), f.block->values(&u, b, n));
         }
         if (!f.least) continue;
-        dmin[2 * r] = f.least(min[2 * r], a), dmin[2 * r + 1] = f.least(min[2 * r + 1], b);
-        p->dmin[r] = of_rows(dmin[2 * r], dmin[2 * r + 1]);
-    }
-    for (int n = 0; n < 16 && f.least; n++) {
-        int16_t rows[PAIRS_ROWS];
-        for (int r = 0; r < PAIRS_ROWS; r++) rows[r] = min[r][n];
-        p->min[n] = vld1q_s16(rows);
+        int8_t min[2][16] = {{0}};
+        const float da = pairs_min(min[0], f, a), db = pairs_min(min[1], f, b);
+        p->dmin[r] = of_rows(da, db);
+        pair_up(&p->min[0][r], &p->min[1][r], vld1q_s8(min[0]), vld1q_s8(min[1]));
     }
 }
 
-/* minimums x sums of 16 activations, exact */
-LCY_INLINE void pairs_least(int32x4_t out[ROW_PAIRS][TOKEN_PAIRS], const pairs_panel256 *p, const pairs_tokens *x) {
-    for (int t = 0; t < TOKEN_PAIRS; t++) {
-        int32x4_t rows[2][2] = {{vdupq_n_s32(0), vdupq_n_s32(0)}, {vdupq_n_s32(0), vdupq_n_s32(0)}}; /* token, rows */
-        for (int k = 0; k < 2; k++) {
-            const int16_t *sums = ((const lcy_block_q8_k *)x->row[2 * t + k])->sums;
-            for (int n = 0; n < 16; n++) {
-                rows[k][0] = vmlal_n_s16(rows[k][0], vget_low_s16(p->min[n]), sums[n]);
-                rows[k][1] = vmlal_n_s16(rows[k][1], vget_high_s16(p->min[n]), sums[n]);
-            }
-        }
-        for (int r = 0; r < ROW_PAIRS; r++)
-            out[r][t] = r % 2 ? vzip2q_s32(rows[0][r / 2], rows[1][r / 2]) : vzip1q_s32(rows[0][r / 2], rows[1][r / 2]);
-    }
+/* minimums x sums of activations, exact */
+LCY_INLINE int32x4_t pairs_least(pairs_format256 f, pairs_panel256 *p, int r, const pairs_activations *x, int t) {
+    int32x4_t sum = vdupq_n_s32(0);
+    for (int n = 0; n < 32 / f.sub; n++) sum = vmmlaq_s32(sum, p->min[n][r], x->high[n][t]);
+    sum = vshlq_n_s32(sum, 7);
+    for (int n = 0; n < 32 / f.sub; n++) sum = vmmlaq_s32(sum, p->min[n][r], x->low[n][t]);
+    return sum;
 }
 
-LCY_INLINE void pairs_panel_256(pairs_sums *acc, pairs_format256 f, pairs_panel256 *p, pairs_tokens x) {
-    const int at = offsetof(lcy_block_q8_k, q), step = f.sub / 16;
-    int32x4_t sum[ROW_PAIRS][TOKEN_PAIRS], least[ROW_PAIRS][TOKEN_PAIRS];
-    pairs_zero(sum);
+LCY_INLINE void pairs_group256(pairs_sums *acc, pairs_format256 f, pairs_panel256 *p, const pairs_activations *x, int t) {
+    const int step = f.sub / 16;
+    pairs_block sum;
+    pairs_zero(GROUP_256, sum);
     for (int n = 0; n < 16; n += step) {
-        int32x4_t part[ROW_PAIRS][TOKEN_PAIRS];
-        pairs_zero(part);
-        pairs_multiply(part, 2 * step, p->codes + 2 * n, &x, at + 16 * n);
+        pairs_block part;
+        pairs_zero(GROUP_256, part);
+        pairs_multiply(GROUP_256, part, 2 * step, p->codes + 2 * n, x->q[2 * n] + t);
         for (int r = 0; r < ROW_PAIRS; r++)
-            for (int t = 0; t < TOKEN_PAIRS; t++) sum[r][t] = vmlaq_s32(sum[r][t], part[r][t], p->scale[n][r]);
+            for (int i = 0; i < GROUP_256; i++) sum[r][i] = vmlaq_s32(sum[r][i], part[r][i], p->scale[n][r]);
     }
-    if (f.least) pairs_least(least, p, &x);
-    for (int t = 0; t < TOKEN_PAIRS; t++) {
-        const float32x4_t dx = of_tokens(((const lcy_block_q8_k *)x.row[2 * t])->d, ((const lcy_block_q8_k *)x.row[2 * t + 1])->d);
+    for (int i = 0; i < GROUP_256; i++)
         for (int r = 0; r < ROW_PAIRS; r++) {
-            float32x4_t to = vfmaq_f32(acc->sum[r][t], vcvtq_f32_s32(sum[r][t]), vmulq_f32(p->d[r], dx));
-            if (f.least) to = vfmsq_f32(to, vcvtq_f32_s32(least[r][t]), vmulq_f32(p->dmin[r], dx));
-            acc->sum[r][t] = to;
+            const float32x4_t dx = x->d[0][t + i];
+            float32x4_t to = vfmaq_f32(acc->at[t + i][r], vcvtq_f32_s32(sum[r][i]), vmulq_f32(p->d[r], dx));
+            if (f.least) to = vfmsq_f32(to, vcvtq_f32_s32(pairs_least(f, p, r, x, t + i)), vmulq_f32(p->dmin[r], dx));
+            acc->at[t + i][r] = to;
         }
-    }
+}
+
+LCY_INLINE void pairs_tile256(pairs_sums *acc, pairs_format256 f, const uint8_t *w, int64_t w_stride, int pairs,
+                              const pairs_activations *x) {
+    pairs_panel256 p;
+    pairs_unpack256(&p, f, w, w_stride);
+    for (int t = 0; t < pairs; t += GROUP_256) pairs_group256(acc, f, &p, x, t);
 }
 
 /* ---- the product ---- */
 
-/* Tokens 4 g .. 4 g + 3 of a batch at byte `at` of their rows; those past the last repeat it. */
-LCY_INLINE pairs_tokens pairs_tokens_of(int g, int count, const uint8_t *x, int64_t x_stride, int64_t at) {
-    pairs_tokens all;
-    for (int i = 0; i < PAIRS_TOKENS; i++) {
-        const int t = PAIRS_TOKENS * g + i;
-        all.row[i] = x + (t < count ? t : count - 1) * x_stride + at;
-    }
-    return all;
+typedef struct {
+    const uint8_t *w;
+    int64_t k, rows, stride, first; /* first row of the band */
+    int tiles;
+} pairs_band;
+
+/* the last tile overlaps the one before */
+LCY_INLINE int64_t pairs_row(const pairs_band *b, int tile) {
+    const int64_t r = b->first + tile * PAIRS_ROWS;
+    return r + PAIRS_ROWS <= b->rows ? r : b->rows - PAIRS_ROWS;
 }
 
 LCY_INLINE void pairs_store(const pairs_sums *acc, float factor, int count, float *out, int64_t out_stride) {
-    for (int i = 0; i < count; i++) {
-        const pairs_sums *a = acc + i / PAIRS_TOKENS;
-        for (int r = 0; r < ROW_PAIRS; r++) {
-            const float32x4_t all = vmulq_n_f32(a->sum[r][i % PAIRS_TOKENS / 2], factor);
-            float four[4];
-            vst1q_f32(four, all);
-            out[i * out_stride + 2 * r] = four[i % 2];
-            out[i * out_stride + 2 * r + 1] = four[2 + i % 2];
+    for (int t = 0; t < count; t++)
+        for (int r = 0; r < ROW_PAIRS; r += 2) {
+            const float32x4_t a = acc->at[t / 2][r], b = acc->at[t / 2][r + 1];
+            vst1q_f32(out + t * out_stride + 2 * r, vmulq_n_f32(t % 2 ? vuzp2q_f32(a, b) : vuzp1q_f32(a, b), factor));
         }
+}
+
+LCY_INLINE void pairs_band32(pairs_sums *acc, pairs_format32 f, const pairs_band *b, int count, const uint8_t *x,
+                             int64_t x_stride) {
+    const int64_t blocks = b->k / 32, xbytes = f.has_min ? sizeof(lcy_block_q8_1) : sizeof(lcy_block_q8_0);
+    pairs_activations p;
+    for (int64_t i = 0; i < blocks; i += BLOCKS_32) {
+        const int n = blocks - i < BLOCKS_32 ? (int)(blocks - i) : BLOCKS_32;
+        pairs_read32(&p, f, n, count, x + i * xbytes, x_stride);
+        for (int tile = 0; tile < b->tiles; tile++)
+            pairs_tile32(acc + tile, f, n, b->w + pairs_row(b, tile) * b->stride + i * f.bytes, b->stride, pairs_of(count), &p);
     }
 }
 
-/* one tile of rows against a batch of tokens */
-LCY_INLINE void pairs_tile32(pairs_sums *acc, pairs_format32 f, int64_t k, const uint8_t *w, int64_t w_stride, int count,
-                             const uint8_t *x, int64_t x_stride) {
-    const int64_t xbytes = f.has_min ? sizeof(lcy_block_q8_1) : sizeof(lcy_block_q8_0);
-    pairs_panel32 p;
-    for (int64_t b = 0; b < k / 32; b += BLOCKS_32) {
-        const int blocks = k / 32 - b < BLOCKS_32 ? (int)(k / 32 - b) : BLOCKS_32;
-        pairs_unpack32(&p, f, blocks, w + b * f.bytes, w_stride);
-        for (int g = 0; g < (count + PAIRS_TOKENS - 1) / PAIRS_TOKENS; g++)
-            pairs_panel_32(acc + g, f, blocks, &p, pairs_tokens_of(g, count, x, x_stride, b * xbytes));
+LCY_INLINE void pairs_band256(pairs_sums *acc, pairs_format256 f, const pairs_band *b, int count, const uint8_t *x,
+                              int64_t x_stride) {
+    pairs_activations p;
+    for (int64_t i = 0; i < b->k / 256; i++) {
+        const int64_t at = i * (int64_t)f.block->bytes;
+        pairs_read256(&p, f, count, x + i * (int64_t)sizeof(lcy_block_q8_k), x_stride);
+        for (int tile = 0; tile < b->tiles; tile++)
+            pairs_tile256(acc + tile, f, b->w + pairs_row(b, tile) * b->stride + at, b->stride, pairs_of(count), &p);
     }
 }
 
-LCY_INLINE void pairs_tile256(pairs_sums *acc, pairs_format256 f, int64_t k, const uint8_t *w, int64_t w_stride, int count,
-                              const uint8_t *x, int64_t x_stride) {
-    pairs_panel256 p;
-    for (int64_t b = 0; b < k / 256; b++) {
-        pairs_unpack256(&p, f, w + b * (int64_t)f.block->bytes, w_stride);
-        for (int g = 0; g < (count + PAIRS_TOKENS - 1) / PAIRS_TOKENS; g++)
-            pairs_panel_256(acc + g, f, &p, pairs_tokens_of(g, count, x, x_stride, b * (int64_t)sizeof(lcy_block_q8_k)));
-    }
-}
-
-/* Fewer rows or tokens than a tile has, and short rows, are left to the kernels with sdot. */
+/* Fewer rows or tokens than pay, and short rows, are left to the kernels with sdot. */
 #define PAIRS_MATMUL(name, size, factor)                                                                              \
     static void matmul_pairs_##name(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,          \
                                     const void *x, int64_t x_stride, float *out, int64_t out_stride) {                 \
-        if (k < LCY_SHORT_ROW || rows < PAIRS_ROWS || tokens < PAIRS_TOKENS) {                                         \
+        if (k < LCY_SHORT_ROW || rows < PAIRS_ROWS || tokens < PAIRS_LEAST) {                                          \
             V_NAME(matmul_##name)(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);                         \
             return;                                                                                                    \
         }                                                                                                              \
-        for (int64_t t = 0; t < tokens; t += PAIRS_BATCH) {                                                            \
-            const int count = tokens - t < PAIRS_BATCH ? (int)(tokens - t) : PAIRS_BATCH;                              \
-            for (int64_t tile = 0; tile < rows; tile += PAIRS_ROWS) {                                                  \
-                const int64_t r = tile + PAIRS_ROWS <= rows ? tile : rows - PAIRS_ROWS;                                \
-                pairs_sums acc[PAIRS_BATCH / PAIRS_TOKENS];                                                            \
-                memset(acc, 0, sizeof acc);                                                                            \
-                pairs_tile##size(acc, pairs_##name, k, (const uint8_t *)w + r * w_stride, w_stride, count,             \
-                                 (const uint8_t *)x + t * x_stride, x_stride);                                         \
-                pairs_store(acc, factor, count, out + t * out_stride + r, out_stride);                                 \
+        for (int64_t t = 0; t < tokens; t += PAIRS_BATCH)                                                              \
+            for (int64_t r = 0; r < rows; r += PAIRS_TILES * PAIRS_ROWS) {                                             \
+                const int count = tokens - t < PAIRS_BATCH ? (int)(tokens - t) : PAIRS_BATCH;                          \
+                const int64_t left = (rows - r + PAIRS_ROWS - 1) / PAIRS_ROWS;                                         \
+                const pairs_band b = {w, k, rows, w_stride, r, left < PAIRS_TILES ? (int)left : PAIRS_TILES};          \
+                pairs_sums acc[PAIRS_TILES];                                                                           \
+                memset(acc, 0, (size_t)b.tiles * sizeof *acc);                                                         \
+                pairs_band##size(acc, pairs_##name, &b, count, (const uint8_t *)x + t * x_stride, x_stride);           \
+                for (int i = 0; i < b.tiles; i++)                                                                      \
+                    pairs_store(acc + i, factor, count, out + t * out_stride + pairs_row(&b, i), out_stride);          \
             }                                                                                                          \
-        }                                                                                                              \
     }
 PAIRS_MATMUL(q4_0, 32, 1)
 PAIRS_MATMUL(q4_1, 32, 1)

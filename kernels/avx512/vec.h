@@ -149,6 +149,8 @@ LCY_INLINE void v_few_scale(vi part[], vi acc[], int tokens, vi scale) {
 #define V_PANELS 1
 #define V_FOLDED_OFFSET 127
 LCY_INLINE vi v_add_product(vi sum, vi codes, vi q) { return _mm512_dpbusd_epi32(sum, codes, q); }
+LCY_INLINE vi v_row_pairs(vi pairs) { return pairs; }
+LCY_INLINE vi v_add_pairs(vi sum, vi pairs, const int16_t *sums, int n) { return v_pairs16(sum, pairs, v_same4(sums + 2 * n)); }
 LCY_INLINE vi v_add_scaled(vi sum, vi part, vi scale) { return v_add32(sum, _mm512_mullo_epi32(part, scale)); }
 
 /* ---- lanes -> one block or row per 32-bit element ---- */

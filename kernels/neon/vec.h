@@ -156,6 +156,59 @@ LCY_INLINE vi v_dot_rows(vi acc, const vi *codes, int n, const int8_t *x, int mo
     return acc;
 }
 
+/* ---- panels of many tokens (kernels/simd/panel.h) ---- */
+
+#define V_PANELS 1
+#define V_ABREAST 1 /* registers of rows and tokens of a tile: its 2 x 6 products, 2 x 6 float sums, 6 of activations */
+#define V_TILE 6
+#define V_FOLDED_OFFSET 0 /* bytes are signed, and Q3_K's -4 times -32 is none */
+
+/* Activations of four groups fill a register; a product takes group g of them. */
+#define V_BY_LANE 1
+typedef int8x16_t v_groups;
+LCY_INLINE v_groups v_load_groups(const int8_t *p) { return vld1q_s8(p); }
+LCY_INLINE vi v_add_product_at(vi sum, vi codes, v_groups x, int g) {
+#define AT(n) (vi){vdotq_laneq_s32(sum.lo, v_s8(codes.lo), x, n), vdotq_laneq_s32(sum.hi, v_s8(codes.hi), x, n)}
+    return g == 0 ? AT(0) : g == 1 ? AT(1) : g == 2 ? AT(2) : AT(3);
+#undef AT
+}
+
+/* pairs of 16 bits per row -> one register for the first of each, one for the second */
+LCY_INLINE vi v_row_pairs(vi pairs) {
+    return (vi){v_of_s16(vuzp1q_s16(v_s16(pairs.lo), v_s16(pairs.hi))), v_of_s16(vuzp2q_s16(v_s16(pairs.lo), v_s16(pairs.hi)))};
+}
+/* sum + pairs x numbers 2 n and 2 n + 1 of sums, of which there are 8 or 16 */
+LCY_INLINE vi v_add_pairs(vi sum, vi pairs, const int16_t *sums, int n) {
+    const int16x8_t x = vld1q_s16(sums + n / 4 * 8), a = v_s16(pairs.lo), b = v_s16(pairs.hi);
+#define AT(n)                                                                                                         \
+    (vi){vmlal_laneq_s16(vmlal_laneq_s16(sum.lo, vget_low_s16(a), x, 2 * n), vget_low_s16(b), x, 2 * n + 1),          \
+         vmlal_high_laneq_s16(vmlal_high_laneq_s16(sum.hi, a, x, 2 * n), b, x, 2 * n + 1)}
+    return n % 4 == 0 ? AT(0) : n % 4 == 1 ? AT(1) : n % 4 == 2 ? AT(2) : AT(3);
+#undef AT
+}
+LCY_INLINE vi v_mul16(vi a, vi b) {
+    return (vi){v_of_s16(vmulq_s16(v_s16(a.lo), v_s16(b.lo))), v_of_s16(vmulq_s16(v_s16(a.hi), v_s16(b.hi)))};
+}
+LCY_INLINE vi v_sra16(vi a, int n) {
+    const int16x8_t by = vdupq_n_s16((int16_t)n);
+    return (vi){v_of_s16(v_s16(a.lo) >> by), v_of_s16(v_s16(a.hi) >> by)};
+}
+
+/* rows of a register that count */
+typedef struct { int from, to; } v_some;
+LCY_INLINE v_some v_some_of(int from, int to) { return (v_some){from, to}; }
+LCY_INLINE vf v_load_some(const float *p, v_some m) {
+    float all[V_ROWS] = {0};
+    if (m.from == 0 && m.to == V_ROWS) return v_loadf(p);
+    memcpy(all + m.from, p + m.from, (size_t)(m.to - m.from) * sizeof *p);
+    return v_loadf(all);
+}
+LCY_INLINE void v_store_some(float *p, vf a, v_some m) {
+    float all[V_ROWS];
+    v_storef(m.from == 0 && m.to == V_ROWS ? p : all, a);
+    if (m.from != 0 || m.to != V_ROWS) memcpy(p + m.from, all + m.from, (size_t)(m.to - m.from) * sizeof *p);
+}
+
 #else
 
 /* n registers a[i] * b[i] added in 16 bits, then four neighbours to 32 */
@@ -205,6 +258,8 @@ LCY_INLINE vi v_dot_rows(vi acc, const vi *codes, int n, const int8_t *x, int mo
 LCY_INLINE vi v_scaled_sum(vi acc, vi sum, vi scale) {
     return (vi){vmlaq_s32(acc.lo, sum.lo, scale.lo), vmlaq_s32(acc.hi, sum.hi, scale.hi)};
 }
+
+#define v_add_scaled v_scaled_sum
 
 /* The same times a scale per row; scale: what v_row_scale made of a register of 32-bit scales */
 LCY_INLINE vi v_row_scale(vi scale) { return scale; }

@@ -60,7 +60,22 @@ LCY_INLINE v_some v_panel_some(v_tiling a, int64_t last) {
     return v_some_of((int)(last * a.step - v_first_row(a, last)), a.step);
 }
 
-/* Adds n groups of products to the sums of a tile. q: the first token's activations. */
+/* Adds n groups of products, a multiple of four, to the sums of a tile. q: the first token's activations. */
+#if V_BY_LANE
+LCY_INLINE void v_add_products(vi sum[V_ABREAST][V_TILE], int wide, int tokens, int n, const vi codes[][V_ABREAST],
+                               const int8_t *q, int64_t stride) {
+#pragma GCC unroll 2
+    for (int g = 0; g < n; g += 4) {
+        v_groups x[V_TILE];
+        for (int t = 0; t < tokens; t++) x[t] = v_load_groups(q + t * stride + 4 * g);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++)
+            for (int t = 0; t < tokens; t++)
+                for (int r = 0; r < wide; r++) sum[r][t] = v_add_product_at(sum[r][t], codes[g + i][r], x[t], i);
+        __asm__ volatile("" ::: "memory"); /* a compiler that loads too soon runs out of registers */
+    }
+}
+#else
 LCY_INLINE void v_add_products(vi sum[V_ABREAST][V_TILE], int wide, int tokens, int n, const vi codes[][V_ABREAST],
                                const int8_t *q, int64_t stride) {
 #pragma GCC unroll 8
@@ -72,6 +87,7 @@ LCY_INLINE void v_add_products(vi sum[V_ABREAST][V_TILE], int wide, int tokens, 
             for (int r = 0; r < wide; r++) sum[r][t] = v_add_product(sum[r][t], codes[g][r], x);
         }
 }
+#endif
 
 /* tokens, V_TILE at a time, then what is left; `tile(n)` does n from t on, n a constant */
 #define V_FOR_TILES(tokens, t, tile)                              \

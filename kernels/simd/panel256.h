@@ -101,7 +101,7 @@ LCY_INLINE void v_sum_scaled(vi isum[V_ABREAST][V_TILE], v_shape256 s, int wide,
 LCY_INLINE vi v_sum_pairs(vi sum, v_shape256 s, int r, int t, v_block256 b) {
     const int16_t *sums = (const int16_t *)(b.start + t * V_STARTS_APART);
 #pragma GCC unroll 8
-    for (int n = 0; n < s.pairs; n++) sum = v_pairs16(sum, b.pairs[n][r], v_same4(sums + 2 * n));
+    for (int n = 0; n < s.pairs; n++) sum = v_add_pairs(sum, b.pairs[n][r], sums, n);
     return sum;
 }
 

@@ -28,7 +28,7 @@ LCY_INLINE void v_fill_iq_block(v_panel256 *p, int i, int r, const lcy_iq_traits
         const vi scale = j % 2 ? v_sra32(words[j / 2], 16) : v_sra32(v_shl32(words[j / 2], 16), 16);
         p->scale[i][j / apart][r] = v_row_scale(scale);
     }
-    for (int n = 0; n < v_shape_iq(f).pairs; n++) p->pairs[i][n][r] = pairs[n];
+    for (int n = 0; n < v_shape_iq(f).pairs; n++) p->pairs[i][n][r] = v_row_pairs(pairs[n]);
     p->d[i][r] = v_loadf(rows->d);
 }
 

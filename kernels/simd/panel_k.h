@@ -7,19 +7,26 @@
 
 LCY_INLINE v_shape256 v_shape_k(v_format256 f) {
     const int offset = f.has_min ? 0 : 1 << f.shift;
-    v_shape256 s = {.sub = f.folds ? 256 : f.sub, .has_min = f.has_min};
-    s.offset = f.folds && offset ? V_FOLDED_OFFSET : offset;
+    const int folds = f.folds && (V_FOLDED_OFFSET || f.has_min);
+    v_shape256 s = {.sub = folds ? 256 : f.sub, .has_min = f.has_min};
+    s.offset = folds && offset ? V_FOLDED_OFFSET : offset;
     if (f.has_min) s.pairs = f.sub == 32 ? 4 : 8;
     return s;
 }
 
 /* four codes of every row times their scale, a byte each; what they were too large by is replaced by V_FOLDED_OFFSET */
 LCY_INLINE vi v_fold(v_format256 f, vi codes, vi scale) {
-    const vi words = v_or(v_and(scale, v_set32(0xffff)), v_shl32(scale, 16)), low = v_set32(0x00ff00ff);
+    const vi words = v_or(v_and(scale, v_set32(0xffff)), v_shl32(scale, 16));
+#if V_FOLDED_OFFSET
     if (f.has_min) return v_mul16(codes, words);
+    const vi low = v_set32(0x00ff00ff);
     const vi even = v_and(v_mul16(v_and(codes, low), words), low), odd = v_mul16(v_andnot(low, codes), words);
     const vi bytes = v_and(v_mul16(words, v_set32(0x10001 << f.shift)), low);
     return v_add8(v_sub8(v_or(even, odd), v_or(bytes, v_shl32(bytes, 8))), v_set8(V_FOLDED_OFFSET));
+#else
+    (void)f;
+    return v_mul16(codes, words);
+#endif
 }
 
 /* the minimums of sub-blocks 2 n and 2 n + 1, or of 16 weights 2 n and 2 n + 1 */
@@ -39,7 +46,7 @@ LCY_INLINE void v_fill_k(v_panel256 *p, int r, v_format256 f, int blocks, v_tile
                 p->codes[i][8 * j + c][r] = s.sub == 256 ? v_fold(f, g.rows[c], g.scale[c / 4]) : g.rows[c];
             for (int c = 0; c < 32 / f.sub; c++) p->scale[i][32 / f.sub * j + c][r] = v_row_scale(g.scale[c]);
         }
-        for (int n = 0; n < s.pairs; n++) p->pairs[i][n][r] = v_pairs_k(f, &o, n);
+        for (int n = 0; n < s.pairs; n++) p->pairs[i][n][r] = v_row_pairs(v_pairs_k(f, &o, n));
         p->d[i][r] = o.d;
         p->dmin[i][r] = o.dmin;
     }

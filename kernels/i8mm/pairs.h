@@ -149,8 +149,8 @@ LCY_INLINE void pairs_read256(pairs_activations *p, pairs_format256 f, int count
         for (int n = 0; n < 16; n++)
             pair_up(&p->q[2 * n][t], &p->q[2 * n + 1][t], vld1q_s8(a->q + 16 * n), vld1q_s8(b->q + 16 * n));
         p->d[0][t] = of_tokens(a->d, b->d);
-        for (int n = 0; n < 32 / f.sub && f.least; n++) {
-            const int16x8_t sa = pairs_sums_of(a, f.sub, n), sb = pairs_sums_of(b, f.sub, n), seven = vdupq_n_s16(127);
+        for (int n = 0; n < 32 / f.block->sub && f.least; n++) {
+            const int16x8_t sa = pairs_sums_of(a, f.block->sub, n), sb = pairs_sums_of(b, f.block->sub, n), seven = vdupq_n_s16(127);
             p->low[n][t] = vcombine_s8(vmovn_s16(vandq_s16(sa, seven)), vmovn_s16(vandq_s16(sb, seven)));
             p->high[n][t] = vcombine_s8(vshrn_n_s16(sa, 7), vshrn_n_s16(sb, 7));
         }
@@ -161,7 +161,7 @@ LCY_INLINE void pairs_read256(pairs_activations *p, pairs_format256 f, int count
 LCY_INLINE float pairs_min(int8_t min[16], pairs_format256 f, const uint8_t *w) {
     int16_t all[16];
     const float dmin = f.least(all, w);
-    for (int n = 0; n < 256 / f.sub; n++) min[n] = (int8_t)all[f.sub / 16 * n];
+    for (int n = 0; n < 256 / f.block->sub; n++) min[n] = (int8_t)all[f.block->sub / 16 * n];
     return dmin;
 }
 
@@ -187,14 +187,14 @@ LCY_INLINE void pairs_unpack256(pairs_panel256 *p, pairs_format256 f, const uint
 /* minimums x sums of activations, exact */
 LCY_INLINE int32x4_t pairs_least(pairs_format256 f, pairs_panel256 *p, int r, const pairs_activations *x, int t) {
     int32x4_t sum = vdupq_n_s32(0);
-    for (int n = 0; n < 32 / f.sub; n++) sum = vmmlaq_s32(sum, p->min[n][r], x->high[n][t]);
+    for (int n = 0; n < 32 / f.block->sub; n++) sum = vmmlaq_s32(sum, p->min[n][r], x->high[n][t]);
     sum = vshlq_n_s32(sum, 7);
-    for (int n = 0; n < 32 / f.sub; n++) sum = vmmlaq_s32(sum, p->min[n][r], x->low[n][t]);
+    for (int n = 0; n < 32 / f.block->sub; n++) sum = vmmlaq_s32(sum, p->min[n][r], x->low[n][t]);
     return sum;
 }
 
 LCY_INLINE void pairs_group256(pairs_sums *acc, pairs_format256 f, pairs_panel256 *p, const pairs_activations *x, int t) {
-    const int step = f.sub / 16;
+    const int step = f.block->sub / 16;
     pairs_block sum;
     pairs_zero(GROUP_256, sum);
     for (int n = 0; n < 16; n += step) {

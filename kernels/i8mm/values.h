@@ -56,7 +56,6 @@ static const pairs_format32 pairs_iq4_nl = {sizeof(lcy_block_iq4_nl), 0, values_
 
 typedef struct {
     const iq_traits *block;
-    int sub; /* weights under one scale: 16 or 32 */
     float (*least)(int16_t min[16], const void *block); /* minimums of each 16 weights, their scale; NULL: none */
 } pairs_format256;
 
@@ -161,26 +160,27 @@ LCY_INLINE int8x16_t values_q6_k(const iq_begun *s, const void *block, int n) {
     return vsubq_s8(vreinterpretq_s8_u8(vorrq_u8(low, vshlq_n_u8(high, 4))), vdupq_n_s8(32));
 }
 
-#define K_TRAITS(name) static const iq_traits k_##name = {sizeof(lcy_block_##name), 1, begin_##name, values_##name};
-K_TRAITS(q2_k)
-K_TRAITS(q3_k)
-K_TRAITS(q4_k)
-K_TRAITS(q5_k)
-K_TRAITS(q6_k)
+#define K_TRAITS(name, sub) \
+    static const iq_traits k_##name = {sizeof(lcy_block_##name), sub, 1, begin_##name, values_##name};
+K_TRAITS(q2_k, 16)
+K_TRAITS(q3_k, 16)
+K_TRAITS(q4_k, 32)
+K_TRAITS(q5_k, 32)
+K_TRAITS(q6_k, 16)
 #undef K_TRAITS
 
-static const pairs_format256 pairs_q2_k = {&k_q2_k, 16, least_q2_k};
-static const pairs_format256 pairs_q3_k = {&k_q3_k, 16, NULL};
-static const pairs_format256 pairs_q4_k = {&k_q4_k, 32, least_q4_k};
-static const pairs_format256 pairs_q5_k = {&k_q5_k, 32, least_q5_k};
-static const pairs_format256 pairs_q6_k = {&k_q6_k, 16, NULL};
-static const pairs_format256 pairs_iq1_s = {&iq_iq1_s, 32, NULL};
-static const pairs_format256 pairs_iq1_m = {&iq_iq1_m, 16, NULL};
-static const pairs_format256 pairs_iq2_xxs = {&iq_iq2_xxs, 32, NULL};
-static const pairs_format256 pairs_iq2_xs = {&iq_iq2_xs, 16, NULL};
-static const pairs_format256 pairs_iq2_s = {&iq_iq2_s, 16, NULL};
-static const pairs_format256 pairs_iq3_xxs = {&iq_iq3_xxs, 32, NULL};
-static const pairs_format256 pairs_iq3_s = {&iq_iq3_s, 32, NULL};
-static const pairs_format256 pairs_iq4_xs = {&iq_iq4_xs, 32, NULL};
+static const pairs_format256 pairs_q2_k = {&k_q2_k, least_q2_k};
+static const pairs_format256 pairs_q3_k = {&k_q3_k, NULL};
+static const pairs_format256 pairs_q4_k = {&k_q4_k, least_q4_k};
+static const pairs_format256 pairs_q5_k = {&k_q5_k, least_q5_k};
+static const pairs_format256 pairs_q6_k = {&k_q6_k, NULL};
+static const pairs_format256 pairs_iq1_s = {&iq_iq1_s, NULL};
+static const pairs_format256 pairs_iq1_m = {&iq_iq1_m, NULL};
+static const pairs_format256 pairs_iq2_xxs = {&iq_iq2_xxs, NULL};
+static const pairs_format256 pairs_iq2_xs = {&iq_iq2_xs, NULL};
+static const pairs_format256 pairs_iq2_s = {&iq_iq2_s, NULL};
+static const pairs_format256 pairs_iq3_xxs = {&iq_iq3_xxs, NULL};
+static const pairs_format256 pairs_iq3_s = {&iq_iq3_s, NULL};
+static const pairs_format256 pairs_iq4_xs = {&iq_iq4_xs, NULL};
 
 #endif

@@ -5,7 +5,7 @@
  * the products, as s8 * s8 is what the machine has. Sums of a block are exact; one fma per block gives plain C's bits.
  *
  * One token: a row at a time. Many tokens: V_ROWS rows are unpacked, a block at a time, and transposed, so that a
- * register holds four weights of every row.
+ * register holds four weights of every row: into a panel (simd/panel256.h), where the level has those.
  */
 #ifndef LCY_NEON_IQ_H
 #define LCY_NEON_IQ_H
@@ -25,6 +25,9 @@
 #include "../formats/iq4_xs.h"
 #include "../kernels.h"
 #include "../simd/iq4_nl.h"
+#if V_PANELS
+#include "../simd/panel256.h"
+#endif
 #include "../simd/short.h"
 #include "../simd/tiles.h"
 
@@ -37,6 +40,7 @@ typedef struct {
 /* What tells the formats apart; every use is a constant, so nothing of it is left in the code. */
 typedef struct {
     size_t bytes; /* of a block */
+    int sub;      /* weights under one scale: 16 or 32 */
     float factor; /* of the whole product */
     void (*begin)(iq_begun *, const void *block);
     int8x16_t (*values)(const iq_begun *, const void *block, int n); /* weights 16 n ... 16 n + 15 */
@@ -195,16 +199,16 @@ LCY_INLINE int8x16_t values_iq4_xs(const iq_begun *s, const void *block, int n) 
     return vqtbl1q_s8(vld1q_s8(lcy_iq_curve), n % 2 ? vshrq_n_u8(both, 4) : vandq_u8(both, vdupq_n_u8(15)));
 }
 
-#define IQ_TRAITS(name, factor) \
-    static const iq_traits iq_##name = {sizeof(lcy_block_##name), factor, begin_##name, values_##name};
-IQ_TRAITS(iq1_s, 0.125f)
-IQ_TRAITS(iq1_m, 0.125f)
-IQ_TRAITS(iq2_xxs, 0.125f)
-IQ_TRAITS(iq2_xs, 0.125f)
-IQ_TRAITS(iq2_s, 0.125f)
-IQ_TRAITS(iq3_xxs, 0.25f)
-IQ_TRAITS(iq3_s, 1)
-IQ_TRAITS(iq4_xs, 1)
+#define IQ_TRAITS(name, sub, factor) \
+    static const iq_traits iq_##name = {sizeof(lcy_block_##name), sub, factor, begin_##name, values_##name};
+IQ_TRAITS(iq1_s, 32, 0.125f)
+IQ_TRAITS(iq1_m, 16, 0.125f)
+IQ_TRAITS(iq2_xxs, 32, 0.125f)
+IQ_TRAITS(iq2_xs, 16, 0.125f)
+IQ_TRAITS(iq2_s, 16, 0.125f)
+IQ_TRAITS(iq3_xxs, 32, 0.25f)
+IQ_TRAITS(iq3_s, 32, 1)
+IQ_TRAITS(iq4_xs, 32, 1)
 #undef IQ_TRAITS
 
 /* ---- one row, one token ---- */
@@ -237,8 +241,6 @@ LCY_INLINE float iq_row(int64_t blocks, const uint8_t *w, const lcy_block_q8_k *
 
 /* ---- many tokens ---- */
 
-enum { IQ_TOKENS = 64 }; /* of a pass: 64 share what a tile's block costs to unpack */
-
 typedef struct {
     vi codes[64]; /* weights 4 g ... 4 g + 3 of every row */
     vi scale[16]; /* of 16 weights each */
@@ -266,6 +268,36 @@ LCY_INLINE void iq_unpack(iq_panel *p, const uint8_t *w, int64_t stride, const i
     }
     p->d = v_loadf(d);
 }
+
+#if V_PANELS
+
+LCY_INLINE v_shape256 iq_shape(const iq_traits *f) { return (v_shape256){.sub = f->sub}; }
+
+LCY_INLINE void iq_fill(v_panel256 *to, int blocks, v_tile t, const iq_traits *f) {
+    for (int i = 0; i < blocks; i++, v_advance(&t, (int64_t)f->bytes)) {
+        iq_panel p;
+        iq_unpack(&p, v_tile_row(&t, 0), t.row, f);
+        for (int g = 0; g < 64; g++) to->codes[i][g][0] = p.codes[g];
+        for (int n = 0; n < 256 / f->sub; n++) to->scale[i][n][0] = p.scale[f->sub / 16 * n];
+        to->d[i][0] = p.d;
+    }
+}
+
+#define IQ_MANY(name)                                                                                                \
+    static __attribute__((noinline)) void V_NAME(fill_##name)(v_panel256 *p, int r, int blocks, v_tile t) {          \
+        (void)r; /* a panel is one register wide */                                                                  \
+        iq_fill(p, blocks, t, &iq_##name);                                                                           \
+    }                                                                                                                \
+    V_SPAN256_FN(name, iq_shape(&iq_##name))                                                                         \
+    static void V_NAME(many_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,        \
+                                    const void *x, int64_t x_stride, float *out, int64_t out_stride) {               \
+        v_many256(iq_shape(&iq_##name), sizeof(lcy_block_##name), iq_##name.factor, V_NAME(fill_##name),             \
+                  V_NAME(span_##name), k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);                  \
+    }
+
+#else
+
+enum { IQ_TOKENS = 64 }; /* of a pass: 64 share what a tile's block costs to unpack */
 
 LCY_INLINE void iq_tile(float acc[][V_ROWS], int64_t blocks, const uint8_t *w, int64_t stride, int tokens,
                         const uint8_t *x, int64_t x_stride, const iq_traits *f) {
@@ -296,22 +328,30 @@ LCY_INLINE void iq_matmul_many(int64_t k, int64_t rows, int64_t tokens, const ui
     }
 }
 
-LCY_INLINE void iq_matmul(int64_t k, int64_t rows, int64_t tokens, const uint8_t *w, int64_t w_stride, const uint8_t *x,
-                          int64_t x_stride, float *out, int64_t out_stride, const iq_traits *f) {
-    if (tokens > 1 && rows >= V_ROWS) {
-        iq_matmul_many(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride, f);
-        return;
+#define IQ_MANY(name)                                                                                                \
+    static void V_NAME(many_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,        \
+                                    const void *x, int64_t x_stride, float *out, int64_t out_stride) {               \
+        iq_matmul_many(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride, &iq_##name);                      \
     }
+
+#endif
+
+LCY_INLINE void iq_matmul_few(int64_t k, int64_t rows, int64_t tokens, const uint8_t *w, int64_t w_stride,
+                              const uint8_t *x, int64_t x_stride, float *out, int64_t out_stride, const iq_traits *f) {
     for (int64_t r = 0; r < rows; r++, w += w_stride)
         for (int64_t t = 0; t < tokens; t++)
             out[t * out_stride + r] = iq_row(k / 256, w, (const lcy_block_q8_k *)(x + t * x_stride), f);
 }
 
 #define IQ_MATMUL(name)                                                                                              \
+    IQ_MANY(name)                                                                                                    \
     static void V_NAME(matmul_##name)(int64_t k, int64_t rows, int64_t tokens, const void *w, int64_t w_stride,      \
                                       const void *x, int64_t x_stride, float *out, int64_t out_stride) {             \
         LCY_SHORT_ROWS_FIRST(name)                                                                                   \
-        iq_matmul(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride, &iq_##name);                           \
+        if (tokens > 1 && rows >= V_ROWS)                                                                            \
+            V_NAME(many_##name)(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride);                         \
+        else                                                                                                         \
+            iq_matmul_few(k, rows, tokens, w, w_stride, x, x_stride, out, out_stride, &iq_##name);                   \
     }
 IQ_MATMUL(iq1_s)
 IQ_MATMUL(iq1_m)

@@ -42,6 +42,12 @@ typedef struct {
 
 LCY_INLINE float *v_sums_at(const v_sums *s, int r, int64_t t) { return s->out + t * s->stride + r * V_ROWS; }
 
+/* Asks for the sums of some tokens before they are needed: so far apart, the processor does not foresee them. */
+LCY_INLINE void v_sums_ask(const v_sums *s, int wide, int64_t t, int tokens) {
+    for (int i = 0; i < tokens; i++)
+        for (int r = 0; r < wide; r++) __builtin_prefetch(v_sums_at(s, r, t + i), 1, 3);
+}
+
 LCY_INLINE vf v_sums_load(const v_sums *s, int r, int wide, int64_t t) {
     if (s->first) return v_zerof();
     return r + 1 < wide ? v_loadf(v_sums_at(s, r, t)) : v_load_some(v_sums_at(s, r, t), s->some);

@@ -108,6 +108,7 @@ LCY_INLINE vi v_sum_pairs(vi sum, v_shape256 s, int r, int t, v_block256 b) {
 LCY_INLINE void v_tile256_block(v_shape256 s, int wide, int tokens, const v_panel256 *p, int i, v_block256 b,
                                 int64_t t0, const v_sums *out) {
     vi isum[V_ABREAST][V_TILE];
+    if (!out->first) v_sums_ask(out, wide, t0, tokens);
     if (s.sub == 256) v_sum_folded(isum, s, wide, tokens, b);
     else v_sum_scaled(isum, s, wide, tokens, b);
 #pragma GCC unroll 8

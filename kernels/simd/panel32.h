@@ -79,6 +79,7 @@ LCY_INLINE void v_tile32_span(v_format32 f, int wide, int tokens, const v_panel3
     for (int t = 0; t < tokens; t++)
 #pragma GCC unroll 2
         for (int r = 0; r < wide; r++) acc[r][t] = v_sums_load(out, r, wide, t0 + t);
+    if (!out->first) v_sums_ask(out, wide, t0 + tokens, tokens); /* of the next tile */
     x += t0 * x_stride + xbytes - 32;
     for (int b = 0; b < blocks; b++, x += xbytes) {
         vi sum[V_ABREAST][V_TILE];
@@ -108,7 +109,8 @@ LCY_INLINE void v_tile32_span(v_format32 f, int wide, int tokens, const v_panel3
 /* One panel meets all tokens. */
 LCY_INLINE void v_span32(v_format32 f, int wide, const v_panel32 *p, int blocks, const v_activations32 *h, int64_t tokens,
                          const uint8_t *x, int64_t x_stride, const v_sums *out) {
-#define TILE(n) v_tile32_span(f, wide, n, p, blocks, h, t, x, x_stride, out)
+    const v_sums sums = *out; /* a copy: what is behind a pointer might change with every sum that is stored */
+#define TILE(n) v_tile32_span(f, wide, n, p, blocks, h, t, x, x_stride, &sums)
     V_FOR_TILES(tokens, t, TILE);
 #undef TILE
 }

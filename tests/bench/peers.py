@@ -171,6 +171,8 @@ def busy(argv):
 
 
 def main(argv):
+    if "--help" in argv or "-h" in argv:
+        return print(__doc__)
     if "--table" in argv:
         return table(option(argv, "--table", ""))
     if "--busy" in argv:

@@ -8,6 +8,7 @@
 
 #include "../kernels.h"
 #include "../scalar.h"
+#include "ask.h"
 
 #ifndef LCY_PAIRS
 #include "pairs.h"
@@ -16,7 +17,7 @@
 #define BF16_INLINE static inline __attribute__((always_inline))
 
 enum {
-    BF16_SOONER = 4096,       /* a line is asked for twice, once so many bytes earlier: requests can be dropped */
+    BF16_SOONER = 4096,       /* see lcy_ask */
     BF16_CACHE = 448 << 10,   /* bytes of tokens that stay in the second-level cache while all rows pass by */
 };
 
@@ -48,10 +49,7 @@ BF16_INLINE void bf16_step(lanes acc[BF16_ROWS][BF16_TOKENS], const bf16_job *j,
     for (int r = 0; r < rows; r++) {
         const uint8_t *p = j->w + r * j->w_stride + at;
         const pairs ws = bf16_load(p, bytes);
-        if (ask) {
-            __builtin_prefetch(p + rows * j->w_stride, 0, 2);
-            __builtin_prefetch(p + rows * j->w_stride + BF16_SOONER, 0, 2);
-        }
+        if (ask) lcy_ask(p + rows * j->w_stride, 1, BF16_SOONER);
         for (int t = 0; t < tokens; t++) acc[r][t] = pairs_dot(ws, xs[t], acc[r][t]);
     }
 }

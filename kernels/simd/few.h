@@ -2,6 +2,7 @@
 #ifndef LCY_SIMD_FEW_H
 #define LCY_SIMD_FEW_H
 
+#include "ask.h"
 #include "tiles.h"
 
 enum {
@@ -43,15 +44,8 @@ LCY_INLINE void v_copy_halves(v_sides *to, int both, const v_tile *t, int64_t at
     }
 }
 
-/* Asks for bytes that the next tile will read. The CPU drops such a request when too many are under way, and a line that
- * does not come costs more than all this: so each is asked for twice. Into the second-level cache: two tiles are more than
- * the first holds. */
-LCY_INLINE void v_ask(const uint8_t *p, int bytes) {
-    for (int i = 0; i < bytes; i += 64) {
-        __builtin_prefetch(p + i, 0, 2);
-        __builtin_prefetch(p + V_SOONER + i, 0, 2);
-    }
-}
+/* Asks for bytes that the next tile will read. */
+LCY_INLINE void v_ask(const uint8_t *p, int bytes) { lcy_ask(p, bytes, V_SOONER); }
 
 /* Reads a byte of every line. Nobody has asked for a first tile; in order it comes as fast as memory can give, as 16 rows
  * side by side at a quarter of that. */

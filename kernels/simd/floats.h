@@ -8,6 +8,7 @@
 
 #include "../kernels.h"
 #include "../scalar.h"
+#include "ask.h"
 
 #define FLOATS_INLINE static inline __attribute__((always_inline))
 
@@ -28,15 +29,6 @@ enum {
     FLOATS_SOONER = 4096,
 };
 
-/* Asks for `bytes` that the next tile will read, in the order in which they lie in memory: its rows side by side would come
- * a tenth slower. Twice, once so much earlier: the CPU drops requests when too many are under way. */
-FLOATS_INLINE void floats_ask(const uint8_t *p, int bytes) {
-    for (int i = 0; i < bytes; i += 64) {
-        __builtin_prefetch(p + i, 0, 2);
-        __builtin_prefetch(p + FLOATS_SOONER + i, 0, 2);
-    }
-}
-
 /* out[t][r] for rows x tokens, both constants; k % 16 == 0 */
 FLOATS_INLINE void floats_tile(float_weights f, int rows, int tokens, int64_t k, const uint8_t *w, int64_t w_stride,
                                const uint8_t *x, int64_t x_stride, float *out, int64_t out_stride) {
@@ -46,7 +38,7 @@ FLOATS_INLINE void floats_tile(float_weights f, int rows, int tokens, int64_t k,
     for (int64_t i = 0; i < k; i += 16) {
         lanes xs[FLOATS_TOKENS];
         for (int t = 0; t < tokens; t++) xs[t] = lanes_load((const float *)(x + t * x_stride) + i);
-        floats_ask(w + rows * (w_stride + i * f.bytes), rows * 16 * f.bytes);
+        lcy_ask(w + rows * (w_stride + i * f.bytes), rows * 16 * f.bytes, FLOATS_SOONER); /* of the next tile */
         for (int r = 0; r < rows; r++) {
             const lanes ws = f.load(w + r * w_stride + i * f.bytes);
             for (int t = 0; t < tokens; t++) acc[r][t] = lanes_fma(ws, xs[t], acc[r][t]);
